@@ -1,0 +1,37 @@
+"""One writer a folder, held by the system and so freed when a process dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from whence.core.errors import BusyError
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Be the only process that writes a folder; the file `.lock` stays behind.
+
+    Raises:
+        BusyError: another process holds it; the message names its process id.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise BusyError(
+                str(folder),
+                expected="a folder that no other process writes",
+                got=f"one that process {file.read().strip() or 'unknown'} is writing",
+                fix="Wait for it to end, or choose another folder.",
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

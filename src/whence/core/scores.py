@@ -1,0 +1,205 @@
+"""Scores: what a method says each cause does to each behavior.
+
+One unit and one sign, whatever the method: *nats by which the behavior is predicted to
+fall when this cause is removed* (positive: the cause supports the behavior). A method
+that can only order causes says so (`unit="rank"`), and predicts no size until somebody
+calibrates it.
+
+The estimand says which removal is predicted:
+
+    alone      this cause is removed, everything else stays
+    average    mean effect over random subsets of the other causes (Shapley, datamodels, COAR)
+    additive   this cause's share in the effect of removing a set (gradients)
+
+Scores are plain data, so that the judge needs to know nothing about the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from whence.core.behavior import Behavior
+from whence.core.cause import Cause
+from whence.core.errors import DamagedError, MethodError
+from whence.core.records import building, check_sizes, read_json, write_json
+
+Estimand = Literal["alone", "average", "additive"]
+Unit = Literal["nats", "rank"]
+ESTIMANDS: tuple[Estimand, ...] = get_args(Estimand)
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a result cost.
+
+    Attributes:
+        seconds: wall time; kept apart from everything that must be equal between equal plans.
+        forwards: forward passes of single sequences.
+        backwards: backward passes of single sequences.
+        trainings: whole training runs.
+    """
+
+    seconds: float = 0.0
+    forwards: int = 0
+    backwards: int = 0
+    trainings: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.seconds + other.seconds,
+            self.forwards + other.forwards,
+            self.backwards + other.backwards,
+            self.trainings + other.trainings,
+        )
+
+    def to_json(self) -> dict[str, float]:
+        """The record of this cost."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "forwards": self.forwards,
+            "backwards": self.backwards,
+            "trainings": self.trainings,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a method looked at.
+
+    Attributes:
+        what: in words: "all 40 heads and MLPs", "12 of 14 tokens (special ones left out)".
+        share: of the parameters, modules, documents or tokens that could have mattered, in [0, 1].
+    """
+
+    what: str
+    share: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of this coverage."""
+        return {"what": self.what, "share": self.share}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Scores:
+    """Predicted fall of every behavior when each cause is removed.
+
+    Attributes:
+        values: nats (or, with unit "rank", any number whose order means something); NaN where
+            the method has nothing to say.
+        behaviors: the rows of `values`.
+        causes: the columns of `values`.
+        method: its name, such as "leave-one-out".
+        estimand: which removal is predicted.
+        unit: "nats", or "rank" for a method that predicts no size.
+        settings: everything that can change the numbers.
+        cost: what it took.
+        coverage: what it looked at.
+    """
+
+    values: Float[np.ndarray, "behavior cause"]
+    behaviors: tuple[Behavior, ...]
+    causes: tuple[Cause, ...]
+    method: str
+    estimand: Estimand
+    unit: Unit = "nats"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost = field(default_factory=Cost)
+    coverage: Coverage = field(default_factory=lambda: Coverage("everything", 1.0))
+
+    def __post_init__(self) -> None:
+        expected = (len(self.behaviors), len(self.causes))
+        if self.values.shape != expected:
+            raise MethodError(
+                f"scores of {self.method}",
+                expected=f"an array of {expected[0]} behaviors x {expected[1]} causes",
+                got=f"shape {self.values.shape}",
+                fix="Give one row a behavior and one column a cause.",
+            )
+        if self.estimand not in ESTIMANDS:
+            raise MethodError(
+                f"scores of {self.method}",
+                expected=f"an estimand out of {', '.join(ESTIMANDS)}",
+                got=repr(self.estimand),
+                fix="Say which removal the numbers predict.",
+            )
+
+    def top(self, behavior: int, k: int) -> Int[np.ndarray, " k"]:
+        """Positions of the k causes that support a behavior most, strongest first.
+
+        Ties go to the earlier cause; causes without a score (NaN) never appear, so fewer
+        than k may come back.
+        """
+        row = self.values[behavior]
+        order: Int[np.ndarray, " n"] = np.argsort(-row, kind="stable")
+        scored: Int[np.ndarray, " m"] = order[np.isfinite(row[order])]
+        return scored[:k]
+
+    def calibrated(self, slope: float, source: str) -> Scores:
+        """The same scores in nats: values times a slope that was fitted to measured falls.
+
+        Args:
+            slope: nats per unit of the raw score.
+            source: what the slope was fitted to; kept in the settings.
+        """
+        return replace(
+            self,
+            values=self.values * slope,
+            unit="nats",
+            settings={**self.settings, "calibration": {"slope": slope, "source": source}},
+        )
+
+    def save(self, folder: Path | str) -> None:
+        """Write a plain folder: `scores.json` and `values.npy`, sealed."""
+        with building(Path(folder)) as temporary:
+            np.save(temporary / "values.npy", np.ascontiguousarray(self.values))
+            write_json(
+                temporary / "scores.json",
+                {
+                    "version": VERSION,
+                    "method": self.method,
+                    "estimand": self.estimand,
+                    "unit": self.unit,
+                    "settings": dict(self.settings),
+                    "cost": self.cost.to_json(),
+                    "coverage": self.coverage.to_json(),
+                    "behaviors": [b.to_json() for b in self.behaviors],
+                    "causes": [c.to_json() for c in self.causes],
+                },
+            )
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Scores:
+        """Read scores, ours or anybody's, from their folder.
+
+        Raises:
+            DamagedError: a file is missing, truncated, or of a version this code cannot read.
+        """
+        folder = Path(folder)
+        check_sizes(folder)
+        record = read_json(folder / "scores.json")
+        if record.get("version") != VERSION:
+            raise DamagedError(
+                str(folder / "scores.json"),
+                expected=f"version {VERSION}",
+                got=f"version {record.get('version')}",
+                fix="Write the scores again with this version of Whence.",
+            )
+        return cls(
+            values=np.load(folder / "values.npy", allow_pickle=False),
+            behaviors=tuple(Behavior.from_json(b) for b in record["behaviors"]),
+            causes=tuple(Cause.from_json(c) for c in record["causes"]),
+            method=record["method"],
+            estimand=record["estimand"],
+            unit=record["unit"],
+            settings=record["settings"],
+            cost=Cost(**record["cost"]),
+            coverage=Coverage(**record["coverage"]),
+        )
