@@ -1,0 +1,102 @@
+"""Look-ups: baselines that ask the text and never the model.
+
+They only rank (unit "rank"): a BM25 score is no prediction of nats. They stand beside
+every clever method, because a clever method that loses to them is not clever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from whence.core import Behavior, Cause, Cost, Coverage, Scores
+from whence.core.seeds import generator
+from whence.corpus import Corpus
+from whence.corpus import bm25 as corpus_bm25
+from whence.corpus import exact_spans as corpus_exact_spans
+
+
+def bm25(corpus: Corpus, behaviors: Sequence[Behavior], causes: tuple[Cause, ...]) -> Scores:
+    """BM25 relevance of each document to prompt and target together.
+
+    Args:
+        corpus: the documents.
+        behaviors: each becomes the query `prompt + target`.
+        causes: documents or groups of them; a group gets its best document's score.
+
+    References:
+        Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
+    """
+    return _lookup(
+        "bm25",
+        corpus,
+        behaviors,
+        causes,
+        lambda texts: corpus_bm25(corpus, texts),
+    )
+
+
+def exact_spans(corpus: Corpus, behaviors: Sequence[Behavior], causes: tuple[Cause, ...]) -> Scores:
+    """Length in tokens of the longest stretch that a document shares with prompt and target.
+
+    Args:
+        corpus: the documents.
+        behaviors: each becomes the text `prompt + target`.
+        causes: documents or groups of them; a group gets its best document's score.
+    """
+    return _lookup(
+        "exact-spans",
+        corpus,
+        behaviors,
+        causes,
+        lambda texts: np.stack([corpus_exact_spans(corpus, text) for text in texts]),
+    )
+
+
+def random_order(behaviors: Sequence[Behavior], causes: tuple[Cause, ...], seed: int = 0) -> Scores:
+    """Scores drawn at random: what every other method must beat."""
+    rng = generator(seed, "random-order")
+    return Scores(
+        values=rng.random((len(behaviors), len(causes))),
+        behaviors=tuple(behaviors),
+        causes=causes,
+        method="random",
+        estimand="additive",
+        unit="rank",
+        settings={"seed": seed},
+    )
+
+
+def _lookup(
+    method: str,
+    corpus: Corpus,
+    behaviors: Sequence[Behavior],
+    causes: tuple[Cause, ...],
+    search: Callable[[list[str]], Float[np.ndarray, "query document"]],
+) -> Scores:
+    start = time.perf_counter()
+    by_document = search([b.prompt + (b.target or "") for b in behaviors])
+    return Scores(
+        values=best_member(corpus, by_document, causes),
+        behaviors=tuple(behaviors),
+        causes=causes,
+        method=method,
+        estimand="additive",
+        unit="rank",
+        settings={"corpus": corpus.digest, "query": "prompt + target"},
+        cost=Cost(seconds=time.perf_counter() - start),
+        coverage=Coverage(f"all {corpus.n_documents} documents", 1.0),
+    )
+
+
+def best_member(
+    corpus: Corpus, by_document: Float[np.ndarray, "query document"], causes: tuple[Cause, ...]
+) -> Float[np.ndarray, "query cause"]:
+    """The largest score among each cause's documents."""
+    columns = [[corpus.position(member) for member in cause.members] for cause in causes]
+    if all(len(c) == 1 for c in columns):
+        return by_document[:, [c[0] for c in columns]].astype(float)
+    return np.stack([by_document[:, c].max(axis=1) for c in columns], axis=1).astype(float)
