@@ -1,0 +1,50 @@
+"""Causal language models of Hugging Face transformers, opened: parts, values, answers.
+
+opened        open a checkpoint, check it and its tokenizer, its digest
+sites         where blocks, heads and MLPs are
+encoding      a behavior as tokens
+rows          sequences scored in batches: the one path of every value
+scoring       values of behaviors, plain or with a graph
+generation    the model's own answer
+"""
+
+from whence.models.encoding import EncodedBehavior, EncodedPrompt, encode, encode_prompt
+from whence.models.generation import answers_token_by_token, greedy, with_answer
+from whence.models.opened import (
+    Model,
+    check_tokenizer_fits,
+    digest_module,
+    open_model,
+    open_tokenizer,
+)
+from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, rows_of, run_rows
+from whence.models.scoring import sum_rows, target_log_probabilities, value_tensor, values
+from whence.models.sites import LayerSites, Sites, find_sites
+
+__all__ = [
+    "BATCH_SIZE",
+    "EncodedBehavior",
+    "EncodedPrompt",
+    "LayerSites",
+    "Model",
+    "Row",
+    "Score",
+    "Sites",
+    "answers_token_by_token",
+    "check_tokenizer_fits",
+    "digest_module",
+    "encode",
+    "encode_prompt",
+    "find_sites",
+    "greedy",
+    "log_probabilities",
+    "open_model",
+    "open_tokenizer",
+    "rows_of",
+    "run_rows",
+    "sum_rows",
+    "target_log_probabilities",
+    "value_tensor",
+    "values",
+    "with_answer",
+]

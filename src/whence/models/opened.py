@@ -1,0 +1,325 @@
+"""A causal language model of Hugging Face transformers, opened.
+
+The module is the one that `from_pretrained` gives, in evaluation mode and otherwise
+untouched: what is explained is the model itself. Opening is where mistakes should
+surface, so a checkpoint is looked at before it is loaded: sizes against its manifest,
+every safetensors file whole, no tensor missing (transformers would fill it with random
+numbers), a tokenizer that fits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from whence.core.errors import DamagedError, ModelError, TokenizerError, UserError
+from whence.core.records import MANIFEST, canonical, check_sizes
+from whence.models.sites import Sites, bare, find_sites
+
+_SLACK = (128, 0.05)  # rows of an embedding without a token: padding of the vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """An opened model.
+
+    Attributes:
+        module: the Hugging Face module itself, in evaluation mode.
+        tokenizer: its tokenizer.
+        name: path or name that it was opened by.
+    """
+
+    module: nn.Module = field(repr=False)
+    tokenizer: PreTrainedTokenizerBase = field(repr=False)
+    name: str = "model"
+
+    @cached_property
+    def sites(self) -> Sites:
+        """Its parts by role, looked for when first asked (`ModelError` when not found)."""
+        return find_sites(self.module)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over configuration, names, shapes and bytes of all parameters."""
+        return digest_module(self.module)
+
+    @property
+    def config(self) -> Any:
+        """Its Hugging Face configuration (the text part)."""
+        return bare(self.module).config.get_text_config()
+
+    @property
+    def architecture(self) -> str:
+        """Its family, such as "gpt2"."""
+        return str(self.config.model_type)
+
+    @property
+    def context(self) -> int:
+        """The longest text it can see, in tokens."""
+        return int(self.config.max_position_embeddings)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Rows of its token embedding."""
+        return _rows(self.module)
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many parameters it has, tied ones counted once."""
+        return sum(p.numel() for p in self.module.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of its parameters."""
+        return next(self.module.parameters()).dtype
+
+
+def open_model(
+    source: str | Path | nn.Module,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    attention: str = "eager",
+) -> Model:
+    """Open a causal language model.
+
+    Args:
+        source: a folder, a name on the Hugging Face hub, or a module that is there already; a
+            module is used as it is (put into evaluation mode and on no other device), and
+            `device`, `dtype` and `attention` then say nothing.
+        tokenizer: its tokenizer, or where that is; by default beside the checkpoint.
+        device: where to put it.
+        dtype: type of its parameters; by default the checkpoint's own.
+        attention: attention implementation of transformers: "eager" or "sdpa".
+
+    Raises:
+        ModelError: there is no such model, or it is not a causal language model.
+        DamagedError: a file is truncated, altered or missing; the message names it.
+        TokenizerError: there is no tokenizer, or it does not fit the model.
+    """
+    if isinstance(source, nn.Module):
+        module, name = source, str(getattr(source.config, "name_or_path", "") or "model")
+        if tokenizer is None:
+            raise TokenizerError(
+                name,
+                expected="a tokenizer beside a model that is given as a module",
+                got="none",
+                fix="Pass tokenizer=...",
+            )
+    else:
+        name = str(source)
+        folder = _folder(source)
+        if folder is not None:
+            check_checkpoint(folder)
+        module = _load(name, dtype, attention).to(device)
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        tokenizer = open_tokenizer(name if tokenizer is None else tokenizer)
+    module.eval()
+    check_forward(module)
+    check_tokenizer_fits(module, tokenizer)
+    return Model(module, tokenizer, name)
+
+
+def open_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
+    """Open a tokenizer by its folder or name.
+
+    Raises:
+        TokenizerError: there is none.
+    """
+    folder = Path(source)
+    names = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
+    try:
+        # Without this look, transformers makes an empty tokenizer from the model's type alone.
+        if folder.is_dir() and not any((folder / name).is_file() for name in names):
+            raise OSError(f"a folder without {names[0]}")
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(str(source))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TokenizerError(
+            str(source),
+            expected="a folder or name with a Hugging Face tokenizer",
+            got=_short(error),
+            fix="Give the tokenizer's own folder or name with tokenizer=...",
+        ) from None
+    assert isinstance(tokenizer, PreTrainedTokenizerBase)
+    return tokenizer
+
+
+def check_tokenizer_fits(module: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Compare a tokenizer's ids with the rows of a model's embedding.
+
+    A model may have a few rows more than there are tokens (vocabularies are padded to round
+    numbers): up to 128, or 5 % of its rows.
+
+    Raises:
+        TokenizerError: an id has no row, or far more rows than tokens.
+    """
+    rows = _rows(module)
+    ids = tokenizer.get_vocab().values()
+    highest = max(ids, default=-1)
+    spare = rows - len(tokenizer)
+    if highest < rows and spare <= max(_SLACK[0], _SLACK[1] * rows):
+        return
+    raise TokenizerError(
+        str(tokenizer.name_or_path or "tokenizer"),
+        expected=f"a vocabulary for a model of {rows} tokens",
+        got=f"{len(tokenizer)} tokens, the highest id {highest}",
+        fix="Use the tokenizer that the model was trained with.",
+    )
+
+
+def check_forward(module: nn.Module) -> None:
+    """Complain when a module's `forward` lacks an argument that scoring needs.
+
+    Raises:
+        ModelError: it does.
+    """
+    inner = bare(module)
+    accepted = inspect.signature(inner.forward).parameters
+    needed = ("input_ids", "attention_mask", "position_ids", "inputs_embeds", "logits_to_keep")
+    lacking = [name for name in needed if name not in accepted]
+    if lacking:
+        raise ModelError(
+            type(inner).__name__,
+            expected=f"a forward method with {', '.join(needed)}",
+            got=f"one without {', '.join(lacking)}",
+            fix="Open a causal language model of a recent architecture.",
+        )
+
+
+def digest_module(module: nn.Module) -> str:
+    """SHA-256 over configuration, names, shapes and bytes of a module's parameters."""
+    config = bare(module).config.to_dict()
+    # What says where a model came from, or how it is run, is not what it is.
+    for key in ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache"):
+        config.pop(key, None)
+    state = hashlib.sha256(canonical(json.loads(json.dumps(config, default=str))))
+    for name, tensor in sorted(module.named_parameters()):
+        state.update(canonical([name, str(tensor.dtype), list(tensor.shape)]))
+        raw = tensor.detach().cpu().contiguous().view(torch.uint8).numpy()
+        state.update(raw.tobytes())
+    return "sha256:" + state.hexdigest()
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Look at a checkpoint's files without loading them.
+
+    Raises:
+        ModelError: it is not a folder with a Hugging Face model.
+        DamagedError: a file is truncated or missing.
+    """
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            str(folder),
+            expected="a folder with a Hugging Face model (config.json, model.safetensors)",
+            got="no config.json",
+            fix="Give the folder of a checkpoint, or a name on the Hugging Face hub.",
+        )
+    if (folder / MANIFEST).is_file():
+        check_sizes(folder)
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt") as file:
+                file.keys()
+        except (SafetensorError, OSError) as error:
+            raise DamagedError(
+                str(path),
+                expected="a whole safetensors file",
+                got=_short(error),
+                fix="The file is truncated or altered: get or make the checkpoint again.",
+            ) from None
+
+
+def _folder(source: str | Path) -> Path | None:
+    """The folder that is meant, or None for a name on the hub."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return path
+    text = str(source)
+    looks_like_a_path = isinstance(source, Path) or text[:1] in "/.~" or text.count("/") > 1
+    if path.exists() or looks_like_a_path or not text:
+        raise ModelError(
+            text or "model",
+            expected="a folder with a Hugging Face model, or a name on the hub",
+            got="a file" if path.exists() else "no such folder",
+            fix="Check the path.",
+        )
+    return None
+
+
+def _load(name: str, dtype: torch.dtype | None, attention: str) -> nn.Module:
+    """`from_pretrained`, with its many faults as one error, and no tensor made up."""
+    try:
+        with _quiet():
+            found: Any = AutoModelForCausalLM.from_pretrained(
+                str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name,
+                dtype="auto" if dtype is None else dtype,
+                attn_implementation=attention,
+                output_loading_info=True,
+            )
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
+        raise ModelError(
+            name,
+            expected=f"a causal language model that transformers can load with {attention!r} "
+            "attention",
+            got=_short(error),
+            fix="Check the name and the files of the checkpoint.",
+        ) from error
+    module, info = found
+    missing = sorted(info["missing_keys"])
+    if missing:
+        raise DamagedError(
+            name,
+            expected="every parameter of the model",
+            got=f"a checkpoint without {', '.join(missing[:4])}"
+            + (f" and {len(missing) - 4} more" if len(missing) > 4 else ""),
+            fix="Get or make the checkpoint again.",
+        )
+    assert isinstance(module, nn.Module)
+    return module
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bars and no advice from transformers while loading; its settings come back after."""
+    log: Any = transformers.utils.logging
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bars:
+            log.enable_progress_bar()
+
+
+def _rows(module: nn.Module) -> int:
+    embedding = bare(module).get_input_embeddings()
+    return int(embedding.weight.shape[0])
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) < 200 else text[:197] + "..."

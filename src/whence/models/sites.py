@@ -1,0 +1,159 @@
+"""Where the parts of a decoder are: blocks, heads, MLPs, in any architecture that has them.
+
+Architectures differ in the names of their modules and in little else, so one small table
+of names stands for all of them: for every role the names to look for, first found first
+taken. Nothing is subclassed and nothing is wrapped; a site is the module itself.
+
+    attention_out    its INPUT is the heads' results side by side, head h in columns
+                     [h * head_size, (h + 1) * head_size)
+    mlp              its OUTPUT is what the MLP adds to the residual stream; where a norm stands
+                     between the MLP and the stream (Gemma 2 and 3, OLMo 2), it is that norm
+    block            output minus input is what the layer adds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from whence.core.errors import ModelError
+
+BLOCKS = ("transformer.h", "gpt_neox.layers", "model.layers", "model.decoder.layers")
+"""The list of blocks: GPT-2; GPT-NeoX; Llama, Qwen, Mistral, Gemma, OLMo; OPT."""
+
+ATTENTION_OUT = ("attn.c_proj", "attention.dense", "self_attn.o_proj", "self_attn.out_proj")
+"""The projection behind the heads, in the same order."""
+
+MLP = ("post_feedforward_layernorm", "mlp", "fc2")
+"""The MLP's last module; OPT has no MLP module, its second matrix ends it."""
+
+FINAL_NORM = (
+    "transformer.ln_f",
+    "gpt_neox.final_layer_norm",
+    "model.norm",
+    "model.decoder.final_layer_norm",
+)
+"""The norm before the vocabulary; some OPT models have none."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerSites:
+    """The parts of one layer.
+
+    Attributes:
+        layer: its number, from 0.
+        block: the whole layer.
+        attention_out: the module whose input is the concatenated heads.
+        n_heads: query heads.
+        head_size: columns of one head.
+        mlp: the module whose output is the MLP's contribution.
+    """
+
+    layer: int
+    block: nn.Module
+    attention_out: nn.Module
+    n_heads: int
+    head_size: int
+    mlp: nn.Module
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """The parts of a model.
+
+    Attributes:
+        layers: the parts of each layer.
+        embedding: token embedding.
+        final_norm: norm before the vocabulary, None where the architecture has none.
+        head: projection to the vocabulary.
+    """
+
+    layers: tuple[LayerSites, ...]
+    embedding: nn.Module
+    final_norm: nn.Module | None
+    head: nn.Module
+
+
+def bare(module: nn.Module) -> Any:
+    """The Hugging Face model itself, without an adapter's wrapping (PEFT)."""
+    unwrap: Any = getattr(module, "get_base_model", None)
+    return module if unwrap is None else unwrap()
+
+
+def find_sites(module: nn.Module) -> Sites:
+    """Find a decoder's parts by their names.
+
+    Raises:
+        ModelError: a part was not found; the message says which names were looked for and
+            what the module has.
+    """
+    inner = bare(module)
+    blocks = _first(inner, BLOCKS, "the list of blocks")
+    if not isinstance(blocks, Iterable):
+        raise _not_found(inner, BLOCKS, "the list of blocks")
+    config = inner.config.get_text_config()
+    n_heads = config.num_attention_heads
+    layers = tuple(_layer(i, block, n_heads) for i, block in enumerate(blocks))
+    embedding, head = inner.get_input_embeddings(), inner.get_output_embeddings()
+    if embedding is None or head is None:
+        raise ModelError(
+            type(inner).__name__,
+            expected="a token embedding and a projection to the vocabulary",
+            got="a model without one of them",
+            fix="Open a causal language model.",
+        )
+    return Sites(layers, embedding, _find(inner, FINAL_NORM), head)
+
+
+def _layer(number: int, block: nn.Module, n_heads: int) -> LayerSites:
+    out = _first(block, ATTENTION_OUT, f"the attention's output projection in layer {number}")
+    mlp = _first(block, MLP, f"the MLP in layer {number}")
+    width = _input_width(out)
+    if width is None or width % n_heads:
+        raise ModelError(
+            f"layer {number}",
+            expected=f"an output projection whose input divides into {n_heads} heads",
+            got=f"{type(out).__name__} of input width {width}",
+            fix="Whence does not know this architecture's attention; please report it.",
+        )
+    return LayerSites(number, block, out, n_heads, width // n_heads, mlp)
+
+
+def _input_width(projection: nn.Module) -> int | None:
+    width = getattr(projection, "in_features", None)
+    if isinstance(width, int):
+        return width
+    weight = getattr(projection, "weight", None)  # GPT-2's Conv1D keeps [input, output]
+    return int(weight.shape[0]) if weight is not None and weight.ndim == 2 else None
+
+
+def _find(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
+    for name in names:
+        found: object = module
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if isinstance(found, nn.Module):
+            return found
+    return None
+
+
+def _first(module: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
+    found = _find(module, names)
+    if found is None:
+        raise _not_found(module, names, what)
+    return found
+
+
+def _not_found(module: nn.Module, names: tuple[str, ...], what: str) -> ModelError:
+    has = [n for n, _ in module.named_modules() if n and n.count(".") < 2 and "." not in n[-2:]]
+    shown = ", ".join(has[:12]) + (", ..." if len(has) > 12 else "")
+    return ModelError(
+        type(module).__name__,
+        expected=f"{what} under one of the names {', '.join(names)}",
+        got=f"a module that has {shown or 'no parts'}",
+        fix="Whence does not know this architecture; use a model of one that it knows "
+        "(GPT-2, GPT-NeoX, Llama, Qwen 2 and 3, Mistral, Gemma 2 and 3, OLMo 2, OPT).",
+    )
