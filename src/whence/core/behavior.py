@@ -29,7 +29,8 @@ class Behavior:
         foil: the continuation that it is compared with, if any.
 
     Raises:
-        BehaviorError: the target or the foil is empty, or both are the same.
+        BehaviorError: the target or the foil is empty, or both are the same, or a text is not
+            valid Unicode.
     """
 
     prompt: str
@@ -37,6 +38,15 @@ class Behavior:
     foil: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("prompt", "target", "foil"):
+            # A terminal hands bytes that are not UTF-8 over as lone surrogates.
+            if any("\ud800" <= letter <= "\udfff" for letter in getattr(self, name) or ""):
+                raise BehaviorError(
+                    name,
+                    expected="text in UTF-8",
+                    got=ascii(getattr(self, name))[:200],
+                    fix="Give the text in UTF-8.",
+                )
         for name in ("target", "foil"):
             if getattr(self, name) == "":
                 raise BehaviorError(
@@ -80,7 +90,12 @@ class Behavior:
                 got=json.dumps(dict(record), ensure_ascii=False)[:200],
                 fix="Mend this line.",
             )
-        return cls(record["prompt"], record.get("target"), record.get("foil"))
+        try:
+            return cls(record["prompt"], record.get("target"), record.get("foil"))
+        except BehaviorError as error:
+            raise BehaviorError(
+                f"{place}, {error.place}", expected=error.expected, got=error.got, fix=error.fix
+            ) from None
 
 
 def read_behaviors(path: Path | str) -> list[Behavior]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from whence.core.errors import BusyError
+from whence.core.records import full_disk_is_an_error
 
 
 @contextmanager
@@ -17,10 +18,13 @@ def hold(folder: Path) -> Iterator[None]:
 
     Raises:
         BusyError: another process holds it; the message names its process id.
+        StorageError: the folder cannot be made or written.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+") as file:
+    with ExitStack() as stack:
+        with full_disk_is_an_error(folder / ".lock"):
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((folder / ".lock").open("a+"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

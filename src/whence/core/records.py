@@ -13,6 +13,7 @@ every byte.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import math
@@ -23,9 +24,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from whence.core.errors import DamagedError, StorageError
+from whence.core.errors import BusyError, DamagedError, StorageError
 
 MANIFEST = "manifest.json"
+_UNSEALED = (MANIFEST, ".lock")  # the lock file holds the last writer, not a result
 _CHUNK = 1 << 22
 
 
@@ -56,28 +58,47 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
+_WRITE_FAULTS = {
+    errno.ENOSPC: "a full disk",
+    errno.EDQUOT: "a used-up quota",
+    errno.EFBIG: "a file larger than this file system allows",
+    errno.EROFS: "a read-only file system",
+    errno.ENAMETOOLONG: "a name that is too long for this file system",
+}
+# These may as well come from a file that is only read, so they count for the place alone.
+_PLACE_FAULTS = {
+    errno.EACCES: "no permission to write",
+    errno.EPERM: "no permission to write",
+    errno.ENOTDIR: "a file where a folder must be",
+    errno.EEXIST: "a file where a folder must be",
+}
+
+
 @contextmanager
 def full_disk_is_an_error(place: Path) -> Iterator[None]:
     """Turn the system's complaints about a place into a `StorageError` that names it."""
     try:
         yield
     except OSError as error:
-        reasons = {
-            errno.ENOSPC: "a full disk",
-            errno.EDQUOT: "a used-up quota",
-            errno.EFBIG: "a file larger than this file system allows",
-            errno.EACCES: "no permission to write",
-            errno.EPERM: "no permission to write",
-            errno.EROFS: "a read-only file system",
-        }
-        if error.errno not in reasons:
+        got = _WRITE_FAULTS.get(error.errno or 0)
+        if got is None and _concerns(error, place):
+            got = _PLACE_FAULTS.get(error.errno or 0)
+        if got is None:
             raise
         raise StorageError(
             str(place),
             expected="room to write",
-            got=reasons[error.errno],
+            got=got,
             fix="Free some space or choose another place, then run the same command again.",
         ) from error
+
+
+def _concerns(error: OSError, place: Path) -> bool:
+    """Whether a system error is about a place, what lies beside it, or the way to it."""
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return False
+    named, folder = Path(os.fsdecode(error.filename)).absolute(), Path(place).absolute().parent
+    return named == folder or named in folder.parents or named.parent == folder
 
 
 def _sync_folder(folder: Path) -> None:
@@ -116,27 +137,64 @@ def building(folder: Path) -> Iterator[Path]:
     The folder may not exist yet. What an earlier, killed attempt left is thrown away.
 
     Raises:
+        BusyError: another process is building the same folder.
         StorageError: the disk is full, the place cannot be written or is taken.
     """
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.partial")
     with full_disk_is_an_error(folder):
-        if folder.exists():
-            raise StorageError(
+        temporary.mkdir(parents=True, exist_ok=True)
+        with _only_builder(temporary, folder):
+            try:
+                _must_be_free(folder)
+                _empty(temporary)
+                yield temporary
+                seal(temporary)
+                temporary.replace(folder)
+                _sync_folder(folder.parent)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _only_builder(temporary: Path, folder: Path) -> Iterator[None]:
+    # The lock is on the folder itself, not on a file in it: it leaves nothing behind.
+    handle = os.open(temporary, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it until now has finished or thrown away what the handle points to.
+        stale = not temporary.exists() or not os.path.samestat(os.fstat(handle), temporary.stat())
+    except BlockingIOError:
+        stale = True
+    try:
+        if stale:
+            raise BusyError(
                 str(folder),
-                expected="a name that is free",
-                got="an existing file or folder",
-                fix="Choose another name or remove it.",
+                expected="a folder that no other process builds",
+                got="one that another process is building",
+                fix="Wait for it to end, or choose another folder.",
             )
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        try:
-            yield temporary
-            seal(temporary)
-            temporary.replace(folder)
-            _sync_folder(folder.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _must_be_free(folder: Path) -> None:
+    if folder.exists():
+        raise StorageError(
+            str(folder),
+            expected="a name that is free",
+            got="an existing file or folder",
+            fix="Choose another name or remove it.",
+        )
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -169,7 +227,7 @@ def read_json(path: Path) -> Any:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in _UNSEALED)
 
 
 def seal(folder: Path) -> None:
@@ -185,10 +243,22 @@ def manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """The sealed files of a folder: name -> {"bytes", "digest"}.
 
     Raises:
-        DamagedError: the folder was never sealed.
+        DamagedError: the folder was never sealed, or its manifest was altered.
     """
-    record = read_json(Path(folder) / MANIFEST)
-    files: dict[str, dict[str, Any]] = record["files"]
+    path = Path(folder) / MANIFEST
+    record = read_json(path)
+    files: dict[str, dict[str, Any]] | None = (
+        record.get("files") if isinstance(record, dict) else None
+    )
+    if not isinstance(files, dict) or not all(
+        isinstance(entry, dict) and {"bytes", "digest"} <= entry.keys() for entry in files.values()
+    ):
+        raise DamagedError(
+            str(path),
+            expected="a list of files with their sizes and digests",
+            got="another record",
+            fix="The file was altered: make the folder again from its source.",
+        )
     return files
 
 

@@ -26,12 +26,13 @@ from jaxtyping import Float, Int
 
 from whence.core.behavior import Behavior
 from whence.core.cause import Cause
-from whence.core.errors import DamagedError, MethodError
+from whence.core.errors import DamagedError, MethodError, UserError
 from whence.core.records import building, check_sizes, read_json, write_json
 
 Estimand = Literal["alone", "average", "additive"]
 Unit = Literal["nats", "rank"]
 ESTIMANDS: tuple[Estimand, ...] = get_args(Estimand)
+UNITS: tuple[Unit, ...] = get_args(Unit)
 
 VERSION = 1
 
@@ -123,13 +124,14 @@ class Scores:
                 got=f"shape {self.values.shape}",
                 fix="Give one row a behavior and one column a cause.",
             )
-        if self.estimand not in ESTIMANDS:
-            raise MethodError(
-                f"scores of {self.method}",
-                expected=f"an estimand out of {', '.join(ESTIMANDS)}",
-                got=repr(self.estimand),
-                fix="Say which removal the numbers predict.",
-            )
+        for name, known in (("estimand", ESTIMANDS), ("unit", UNITS)):
+            if getattr(self, name) not in known:
+                raise MethodError(
+                    f"scores of {self.method}",
+                    expected=f"{name} to be one of {', '.join(known)}",
+                    got=repr(getattr(self, name)),
+                    fix="Say which removal the numbers predict, and in what.",
+                )
 
     def top(self, behavior: int, k: int) -> Int[np.ndarray, " k"]:
         """Positions of the k causes that support a behavior most, strongest first.
@@ -185,21 +187,30 @@ class Scores:
         folder = Path(folder)
         check_sizes(folder)
         record = read_json(folder / "scores.json")
-        if record.get("version") != VERSION:
+        version = record.get("version") if isinstance(record, dict) else None
+        if version != VERSION:
             raise DamagedError(
                 str(folder / "scores.json"),
                 expected=f"version {VERSION}",
-                got=f"version {record.get('version')}",
+                got=f"version {version}",
                 fix="Write the scores again with this version of Whence.",
             )
-        return cls(
-            values=np.load(folder / "values.npy", allow_pickle=False),
-            behaviors=tuple(Behavior.from_json(b) for b in record["behaviors"]),
-            causes=tuple(Cause.from_json(c) for c in record["causes"]),
-            method=record["method"],
-            estimand=record["estimand"],
-            unit=record["unit"],
-            settings=record["settings"],
-            cost=Cost(**record["cost"]),
-            coverage=Coverage(**record["coverage"]),
-        )
+        try:
+            return cls(
+                values=np.load(folder / "values.npy", allow_pickle=False),
+                behaviors=tuple(Behavior.from_json(b) for b in record["behaviors"]),
+                causes=tuple(Cause.from_json(c) for c in record["causes"]),
+                method=record["method"],
+                estimand=record["estimand"],
+                unit=record["unit"],
+                settings=record["settings"],
+                cost=Cost(**record["cost"]),
+                coverage=Coverage(**record["coverage"]),
+            )
+        except (KeyError, TypeError, ValueError, OSError, UserError) as error:
+            raise DamagedError(
+                str(folder),
+                expected="scores.json and values.npy as `Scores.save` writes them",
+                got=f"{type(error).__name__}: {error}",
+                fix="Write the scores again.",
+            ) from error
