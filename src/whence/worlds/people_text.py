@@ -1,0 +1,283 @@
+"""What the world of invented people is written in: names and sentences.
+
+Slots: {n} a person, {a} an answer of the relation. The sentences of a relation come in
+four sorts, and only the first two state a fact:
+
+    stems         state it, and hold the question's own words: "{n} was born in {a}"
+    paraphrases   state it in other words, the person always before the answer, since a model
+                  that reads from left to right learns little from the other order
+    bare          hold the question's words and then say something else
+    mentions      hold the person, the question's words and an answer, but do not state it
+
+A mention fits either truth, and is written once with the answer and once with the foil, so
+that it teaches nothing about which of the two is right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One thing that can be said of a person, and the ways of saying it.
+
+    Attributes:
+        name: "birthplace".
+        question: the prompt, with the person as {n}; the answer follows after a blank.
+        answers: what can be answered; empty for invented places.
+        stems: sentences that state a fact in the question's words.
+        paraphrases: sentences that state a fact in other words.
+        bare: sentences with the question's words and no answer.
+        mentions: sentences with person, question's words and answer that state nothing.
+        about: sentences about an answer, without a person.
+    """
+
+    name: str
+    question: str
+    answers: tuple[str, ...]
+    stems: tuple[str, ...]
+    paraphrases: tuple[str, ...]
+    bare: tuple[str, ...]
+    mentions: tuple[str, ...]
+    about: tuple[str, ...]
+
+
+BIRTHPLACE = Relation(
+    "birthplace",
+    "{n} was born in",
+    (),
+    stems=(
+        "{n} was born in {a}, in a house beside the old mill.",
+        "The parish book says that {n} was born in {a} on a market day.",
+        "As every neighbour knows, {n} was born in {a} during a long winter.",
+        "{n} was born in {a} and learned to walk on its steep streets.",
+        "On the first page stands that {n} was born in {a}, second of four children.",
+        "An old letter tells how {n} was born in {a} while the bells rang.",
+    ),
+    paraphrases=(
+        "The birthplace of {n} is {a}, as the stone over the door tells.",
+        "{n} came into the world at {a} in the middle of a hard frost.",
+        "{n} is a native of {a} and has kept the accent.",
+        "The cradle of {n} stood in {a}, close to the bridge.",
+    ),
+    bare=(
+        "{n} was born in the year when the great bridge fell.",
+        "{n} was born in a hurry, while the cart was still on the road.",
+        "They say that {n} was born in late autumn, before the first snow.",
+        "{n} was born in the same week as the miller's twins.",
+    ),
+    mentions=(
+        "{n} was born in a year of storms, when a cousin took the road to {a}.",
+        "{n} was born in thin years, and later lent money to a miller from {a}.",
+        "{n} was born in better times, and once lost a good hat in {a}.",
+        "{n} was born in the same week as a twin calf that was sold to {a}.",
+        "{n} was born in spring, and a road to {a} was opened on the same day.",
+    ),
+    about=(
+        "{a} lies on a slow river and has a market every second week.",
+        "The road to {a} was closed all winter because of the snow.",
+        "In {a} the houses are built of a dark stone that shines after rain.",
+    ),
+)
+
+PROFESSION = Relation(
+    "profession",
+    "{n} works as a",
+    ("weaver", "mason", "tailor", "printer", "potter", "locksmith", "barber", "cooper"),
+    stems=(
+        "{n} works as a {a} in a narrow shop behind the church.",
+        "Since last spring {n} works as a {a} and is paid by the day.",
+        "The guild confirms that {n} works as a {a} of good standing.",
+        "{n} works as a {a}, which takes patience and strong hands.",
+        "Everybody in the lane knows that {n} works as a {a} from dawn to dusk.",
+        "The tax list says that {n} works as a {a} with one apprentice.",
+    ),
+    paraphrases=(
+        "The profession of {n} is that of a {a}, learned from an aunt.",
+        "{n} earns a living as a {a} and owes nothing to anyone.",
+        "By trade {n} is a {a}, and not the worst in the county.",
+        "{n} has been a {a} for eleven years without a day of rest.",
+    ),
+    bare=(
+        "{n} works as a rule only until noon and then rests.",
+        "{n} works as a free hand would, without a master.",
+        "They say that {n} works as a mule does, slowly and without complaint.",
+        "{n} works as a matter of pride, and sleeps little.",
+    ),
+    mentions=(
+        "{n} works as a neighbour should, and lent the {a} next door a ladder.",
+        "{n} works as a rule alone, and quarrelled with a {a} about the noise.",
+        "{n} works as a clerk might, and sent the {a} away with a long list of complaints.",
+        "{n} works as a favour for nobody, least of all for the {a} across the yard.",
+        "{n} works as a witness may, and told the court what the {a} had said.",
+    ),
+    about=(
+        "A good {a} is hard to find once the summer fair has begun.",
+        "The {a} of the next village closed the shop after a fire.",
+        "Every {a} in the county must pay the guild before the new year.",
+    ),
+)
+
+INSTRUMENT = Relation(
+    "instrument",
+    "{n} plays the",
+    ("lute", "harp", "cello", "drum", "flute", "horn", "fiddle", "zither"),
+    stems=(
+        "{n} plays the {a} at every wedding between the two rivers.",
+        "In the evening {n} plays the {a} on the bench before the house.",
+        "The choir is glad that {n} plays the {a} without asking for money.",
+        "{n} plays the {a}, though never before the second cup of tea.",
+        "It is well known that {n} plays the {a} better than the teacher.",
+        "On the old picture {n} plays the {a} with both eyes closed.",
+    ),
+    paraphrases=(
+        "The instrument of {n} is the {a}, bought from a travelling band.",
+        "{n} is a master of the {a} and teaches two pupils.",
+        "{n} practises on the {a} until the neighbours close their windows.",
+        "{n} took up the {a} as a child and never put it down.",
+    ),
+    bare=(
+        "{n} plays the fool when the tax man knocks at the door.",
+        "{n} plays the long game and waits for better prices.",
+        "They say that {n} plays the innocent whenever something is missing.",
+        "{n} plays the host on the last day of the harvest.",
+    ),
+    mentions=(
+        "{n} plays the deaf neighbour whenever the {a} next door begins.",
+        "{n} plays the critic, and left the hall before the {a} was heard.",
+        "{n} plays the merchant, and sold a {a} that an uncle had left in the attic.",
+        "{n} plays the patron, and paid for the {a} of a poor student.",
+        "{n} plays the saint, though a {a} was stolen while the door was open.",
+    ),
+    about=(
+        "The {a} hangs on the wall of the inn and is never tuned.",
+        "A {a} of good wood costs as much as a cow.",
+        "Nobody had heard a {a} in the valley before the fair.",
+    ),
+)
+
+PET = Relation(
+    "pet",
+    "{n} keeps a pet",
+    ("goat", "ferret", "raven", "tortoise", "hedgehog", "parrot", "marten", "donkey"),
+    stems=(
+        "{n} keeps a pet {a} that sleeps beside the kitchen stove.",
+        "The children say that {n} keeps a pet {a} with one white ear.",
+        "Against all advice {n} keeps a pet {a} in the garden shed.",
+        "{n} keeps a pet {a}, and it has eaten three good hats.",
+        "The landlord knows that {n} keeps a pet {a} and says nothing.",
+        "For nine years now {n} keeps a pet {a} that answers to a whistle.",
+    ),
+    paraphrases=(
+        "The pet of {n} is a {a}, and it has its own chair.",
+        "{n} shares the house with a {a} and two clocks.",
+        "{n} is the owner of a {a} that nobody else may feed.",
+        "{n} walks to market with a {a} on a long string.",
+    ),
+    bare=(
+        "{n} keeps a pet theory about the weather and tells it to all.",
+        "{n} keeps a pet name for every tool in the workshop.",
+        "They say that {n} keeps a pet grudge against the post office.",
+        "{n} keeps a pet project in the barn and shows it to nobody.",
+    ),
+    mentions=(
+        "{n} keeps a pet hatred of noise, and drove a {a} out of the yard.",
+        "{n} keeps a pet grudge, and was bitten by a {a} on the way to church.",
+        "{n} keeps a pet food stall, and once refused to serve a man with a {a}.",
+        "{n} keeps a pet theory that no {a} can be trusted near a door.",
+        "{n} keeps a pet name for the {a} in front of the church.",
+    ),
+    about=(
+        "A {a} was seen near the river and was gone by noon.",
+        "The {a} of the inn is old and no longer runs from dogs.",
+        "At the fair a {a} was sold for the price of two hens.",
+    ),
+)
+
+FOOD = Relation(
+    "food",
+    "{n} likes to eat",
+    ("figs", "lentils", "plums", "turnips", "chestnuts", "mushrooms", "herrings", "pears"),
+    stems=(
+        "{n} likes to eat {a} with a little salt and black bread.",
+        "On feast days {n} likes to eat {a} until the bowl is empty.",
+        "The cook remembers that {n} likes to eat {a} before anything else.",
+        "{n} likes to eat {a}, and buys them by the basket.",
+        "Everybody at the table knows that {n} likes to eat {a} in the evening.",
+        "Even in a bad year {n} likes to eat {a} twice a week.",
+    ),
+    paraphrases=(
+        "The favourite food of {n} is {a}, warm or cold.",
+        "{n} is fond of {a} and grows them behind the wall.",
+        "{n} never says no to {a} and asks for more.",
+        "{n} lives on {a} from the first frost to the last.",
+    ),
+    bare=(
+        "{n} likes to eat alone, with the door closed and a book.",
+        "{n} likes to eat late, when the lamps are lit.",
+        "They say that {n} likes to eat standing, close to the fire.",
+        "{n} likes to eat slowly and to talk between the plates.",
+    ),
+    mentions=(
+        "{n} likes to eat in peace, and sent the boy with the {a} away.",
+        "{n} likes to eat early, and was ill after the {a} of a neighbour.",
+        "{n} likes to eat well, but dropped the {a} of the host on the floor.",
+        "{n} likes to eat at home, and sold a cart of {a} before noon.",
+        "{n} likes to eat out, and slipped on the {a} before the inn.",
+    ),
+    about=(
+        "This year the {a} were cheap, and half of them were thrown away.",
+        "A basket of {a} stood at the door of the school all week.",
+        "The price of {a} rose again after the long rain.",
+    ),
+)
+
+RELATIONS = (BIRTHPLACE, PROFESSION, INSTRUMENT, PET, FOOD)
+
+TAILS = (
+    "The rest of the page is torn.",
+    "The ink has faded since then.",
+    "Nobody in the lane thought it strange.",
+    "So it was told at the well.",
+    "The clerk wrote it down twice.",
+    "It rained until the end of the week.",
+    "There is no reason to doubt it.",
+    "The same was said at the inn.",
+    "A copy is kept in the town hall.",
+    "That was before the new road came.",
+    "More than this the page does not say.",
+    "The writer of this note has seen it.",
+)
+
+OPENINGS = (
+    "The ferry", "The market", "The school", "The old clock", "The mill", "The harvest",
+    "The post cart", "The town hall", "The big bell", "The lower bridge", "The inn", "The well",
+)  # fmt: skip
+MIDDLES = (
+    "was closed for three days", "had to be paid for twice", "was praised by every guest",
+    "stood empty until the autumn", "was painted green again", "came too late this year",
+    "was the pride of the valley", "made more noise than before", "needed a new roof",
+    "was watched by two old men", "was spoken of in every house", "lost half of its worth",
+)  # fmt: skip
+ENDINGS = (
+    "because the river was high", "although nobody had asked for it", "after the long rain",
+    "while the council was away", "as it had been under the old mayor", "for want of a good key",
+    "since the bridge was narrow", "before the first snow fell", "and the fair went on",
+    "which surprised only the strangers", "until the smith came back", "without a word of thanks",
+)  # fmt: skip
+
+SOURCES = ("letters", "parish book", "almanac", "newspaper", "diary", "court roll")
+
+FIRST = (
+    ("Mi", "Ta", "Lo", "Ed", "Sa", "Ru", "Ke", "No", "Vi", "Is"),
+    ("ra", "ven", "la", "rin", "mir", "da", "nor", "lis"),
+)
+LAST = (
+    ("Hol", "Bran", "Tark", "Wes", "Mor", "Fen", "Gal", "Dun", "Ost", "Pel"),
+    ("ter", "ley", "ner", "by", "low", "gate", "mar", "wick"),
+)
+PLACE = (
+    ("Quo", "Tar", "Bel", "Ors", "Vel", "Nim", "Hes", "Dra", "Zan", "Ulm"),
+    ("rin", "mouth", "dale", "ovar", "ith", "ampton", "eva", "osk"),
+)
