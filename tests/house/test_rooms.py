@@ -1,0 +1,119 @@
+"""Rooms import one way, and what each lends to the others is written down here."""
+
+import importlib
+import inspect
+
+import pytest
+
+from tests.house.source import modules, parse, rooms
+
+LEVELS = {
+    "core": 0,
+    "corpus": 1,
+    "models": 1,
+    "worlds": 2,
+    "training": 3,
+    "interventions": 4,
+    "attribution": 5,
+    "verification": 5,
+    "mechanisms": 5,
+    "learning": 5,
+    "reasoning": 5,
+    "explain": 6,
+    "studies": 7,
+    "web": 8,
+    "cli": 9,
+    "__main__": 10,
+}
+
+PUBLIC = {
+    "core": [
+        "Behavior",
+        "Cause",
+        "Cost",
+        "Coverage",
+        "ESTIMANDS",
+        "Estimand",
+        "Finding",
+        "KINDS",
+        "Kind",
+        "Scores",
+        "Unit",
+        "Verdict",
+        "index_of",
+        "read_behaviors",
+    ],
+}
+
+
+def wrong_imports(module):
+    level = LEVELS.get(module.room, -1)  # the root package stands below every room
+    for line, name in module.imports():
+        top, _, rest = name.partition(".")
+        room = rest.split(".")[0]
+        if top != "whence" or room in (module.room, "__version__"):
+            continue
+        if LEVELS.get(room, 99) >= level:
+            yield f"{module.path.name}:{line} ({module.room or 'whence'}) imports {name}"
+
+
+def test_rooms_import_down_only():
+    assert [fault for module in modules() for fault in wrong_imports(module)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("core/a.py", "from whence.corpus import open_corpus"),
+        ("corpus/a.py", "import whence.models"),
+        ("models/a.py", "def f():\n    from whence.corpus import Corpus"),
+        ("verification/a.py", "from whence import attribution"),
+        ("models/a.py", "if TYPE_CHECKING:\n    from whence.training.run import Run"),
+        ("models/a.py", "from ..training import Run"),
+        ("models/deep/a.py", "from ...explain import explain"),
+        ("models/__init__.py", "from ..cli import main"),
+        ("core/a.py", "import importlib\nimportlib.import_module('whence.models')"),
+        ("core/a.py", "import importlib\nimportlib.import_module(name)"),
+        ("explain/a.py", "from whence.utils import flatten"),
+        ("__init__.py", "from whence.core import Behavior"),
+    ],
+)
+def test_an_import_that_goes_up_is_seen(path, text):
+    assert list(wrong_imports(parse(text, path)))
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("explain/a.py", "from whence.core import Behavior\nimport torch, whence.models"),
+        ("explain/a.py", "from . import record\nfrom .report import html"),
+        ("cli/a.py", "from whence import __version__"),
+    ],
+)
+def test_an_import_that_goes_down_is_not_a_fault(path, text):
+    assert not list(wrong_imports(parse(text, path)))
+
+
+def test_every_room_has_a_level_and_a_list():
+    assert set(rooms()) <= LEVELS.keys()
+    assert set(rooms()) - {"cli"} == PUBLIC.keys()
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_a_room_lends_what_is_written_down(room):
+    door = importlib.import_module(f"whence.{room}")
+    assert sorted(door.__all__) == PUBLIC[room]
+    assert len(set(door.__all__)) == len(door.__all__)
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_what_a_room_lends_exists_and_is_explained(room):
+    door = importlib.import_module(f"whence.{room}")
+    assert inspect.getdoc(door)
+    for name in door.__all__:
+        thing = getattr(door, name)
+        if inspect.isclass(thing) or inspect.isroutine(thing):
+            own = thing.__doc__ or ""
+            # A dataclass without a docstring gets its signature as one.
+            assert own.strip(), f"{room}.{name} has no docstring"
+            assert not own.startswith(f"{name}("), f"{room}.{name} has no docstring"
