@@ -23,7 +23,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from whence.models import Model, encode, value_tensor
+from whence.models import BATCH_SIZE, Model, encode, value_tensor
+
+_AT_ONCE = BATCH_SIZE
 
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.core.errors import MethodError
@@ -92,20 +94,19 @@ def _by_token(
 ) -> tuple[Float[np.ndarray, " token"], float]:
     """Scores of all prompt tokens, nats, and the completeness error (0 without steps)."""
     encoded = encode(model, behavior)
-    table = model.module.get_input_embeddings()
-    ids = torch.tensor([encoded.prompt_ids], device=model.device)
+    ids = torch.tensor(encoded.prompt_ids, device=model.device)
     with torch.no_grad():
-        prompt: Tensor = table(ids)
-    where = [(k + 0.5) / steps for k in range(steps)] or [1.0]
+        prompt: Tensor = model.sites.embedding(ids)
+    shares = torch.tensor([(k + 0.5) / steps for k in range(steps)] or [1.0])
     gradient = torch.zeros_like(prompt)
-    for share in where:
-        point = (prompt * share).requires_grad_(True)
-        value = value_tensor(model, encoded, prompt_embeddings=point)
-        gradient += torch.autograd.grad(value, point)[0]
-    scores = (gradient / len(where) * prompt).sum(-1)[0].double().cpu().numpy()
+    for part in shares.to(prompt).split(_AT_ONCE):
+        points = (part[:, None, None] * prompt).requires_grad_(True)
+        total = value_tensor(model, encoded, inputs_embeds=points).sum()
+        gradient += torch.autograd.grad(total, points)[0].sum(0)
+    scores = (gradient / len(shares) * prompt).sum(-1).double().cpu().numpy()
     if not steps:
         return scores, 0.0
     with torch.no_grad():
-        full = value_tensor(model, encoded, prompt_embeddings=prompt)
-        none = value_tensor(model, encoded, prompt_embeddings=torch.zeros_like(prompt))
-    return scores, float(scores.sum() - (full - none).item())
+        ends = torch.stack([prompt, torch.zeros_like(prompt)])
+        full, none = value_tensor(model, encoded, inputs_embeds=ends).tolist()
+    return scores, float(scores.sum() - (full - none))

@@ -8,21 +8,24 @@ forward-backward pass plus about one forward more, however many directions there
 
     score[row, direction] = sum over layers of < grad of row's loss, direction >
 
-Layers that are covered: linear, GPT-2's transposed Conv1D, embeddings, layer norms. What
-is not (RMS norms' scales, say) is counted and reported, never skipped in silence.
+Layers that are covered: linear, GPT-2's transposed Conv1D, embeddings, norms. What is not
+(a parameter that a model uses outside such a layer) is counted and reported, never skipped
+in silence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call, jvp
 from transformers.pytorch_utils import Conv1D
 
 Directions = Mapping[str, Float[Tensor, "direction *shape"]]
+_Product = Callable[[nn.Module, dict[str, Tensor], Tensor, Tensor], Tensor]
 
 
 class RowGradients:
@@ -43,10 +46,11 @@ class RowGradients:
         """
         self.module = module
         names = {id(p): name for name, p in module.named_parameters()}
-        self._layers: list[tuple[nn.Module, dict[str, Tensor]]] = []
+        self._layers: list[tuple[nn.Module, _Product, dict[str, Tensor]]] = []
         found: set[str] = set()
         for layer in module.modules():
-            if type(layer) not in _PRODUCTS:
+            product = _product_of(layer)
+            if product is None:
                 continue
             own = {
                 key: names[id(p)]
@@ -54,11 +58,11 @@ class RowGradients:
                 if id(p) in names
             }
             found |= set(own.values())
-            self._layers.append((layer, {key: directions[name] for key, name in own.items()}))
+            chosen = {key: directions[name] for key, name in own.items()}
+            self._layers.append((layer, product, chosen))
         sizes = {name: p.numel() for name, p in module.named_parameters()}
         self.missing = sorted(set(sizes) - found)
         self.covered = sum(sizes[name] for name in found) / sum(sizes.values())
-        self._scores: Tensor | None = None
 
     @contextmanager
     def rows(self, count: int, directions: int) -> Iterator[Float[Tensor, "row direction"]]:
@@ -70,20 +74,22 @@ class RowGradients:
         """
         scores = torch.zeros(count, directions, dtype=torch.float64)
         with ExitStack() as hooks:
-            for layer, own in self._layers:
-                handle = layer.register_forward_hook(_listener(own, scores))
+            for layer, product, own in self._layers:
+                handle = layer.register_forward_hook(_listener(product, own, scores))
                 hooks.callback(handle.remove)
             yield scores
 
 
-def _listener(own: dict[str, Tensor], scores: Float[Tensor, "row direction"]):  # type: ignore[no-untyped-def]
+def _listener(
+    product: _Product, own: dict[str, Tensor], scores: Float[Tensor, "row direction"]
+) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     """A forward hook that multiplies when the gradient at the layer's output arrives."""
 
     def listen(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         given = args[0].detach()
 
         def multiply(gradient: Tensor) -> None:
-            products = _PRODUCTS[type(layer)](layer, own, given, gradient.detach())
+            products = product(layer, own, given, gradient.detach())
             scores.add_(products.to(scores.dtype))
 
         output.register_hook(multiply)
@@ -111,22 +117,35 @@ def _embedding(
     return torch.stack([(each[where] * gradient).sum((1, 2)) for each in own["weight"]], dim=1)
 
 
-def _layer_norm(
+def _scales(
     layer: nn.Module, own: dict[str, Tensor], given: Tensor, gradient: Tensor
 ) -> Float[Tensor, "row direction"]:
-    assert isinstance(layer, nn.LayerNorm)
-    products = gradient.new_zeros(gradient.shape[0], 1)
-    if "weight" in own:
-        plain = nn.functional.layer_norm(given, layer.normalized_shape, eps=layer.eps)
-        products = products + (gradient * plain).sum(1) @ own["weight"].T
-    if "bias" in own:
-        products = products + gradient.sum(1) @ own["bias"].T
-    return products
+    """Norms of any make: how the output moves along each direction, times its gradient.
+
+    Architectures scale differently (w, or 1 + w), so the layer itself is differentiated
+    forwards, which costs about two of its cheap forward passes a direction.
+    """
+    parameters = {key: p.detach() for key, p in layer.named_parameters(recurse=False)}
+
+    def output(values: dict[str, Tensor]) -> Tensor:
+        result: Tensor = functional_call(layer, values, (given,))
+        return result
+
+    columns = []
+    for number in range(len(next(iter(own.values())))):
+        tangent = {key: own[key][number] for key in parameters}
+        moved = jvp(output, (parameters,), (tangent,))[1]
+        columns.append((moved * gradient).sum((1, 2)))
+    return torch.stack(columns, dim=1)
 
 
-_PRODUCTS = {
-    nn.Linear: _linear,
-    Conv1D: _linear,
-    nn.Embedding: _embedding,
-    nn.LayerNorm: _layer_norm,
-}
+_PRODUCTS = {nn.Linear: _linear, Conv1D: _linear, nn.Embedding: _embedding}
+
+
+def _product_of(layer: nn.Module) -> _Product | None:
+    """How to multiply for a layer; None for one that holds no parameters or is not known."""
+    own = list(layer.parameters(recurse=False))
+    if type(layer) in _PRODUCTS:
+        return _PRODUCTS[type(layer)]
+    is_norm = bool(own) and not list(layer.children()) and all(p.ndim == 1 for p in own)
+    return _scales if is_norm and "norm" in type(layer).__name__.lower() else None

@@ -1,0 +1,211 @@
+"""TracIn: gradient similarity between a document and a behavior, along the recorded run.
+
+At a checkpoint with parameters w, one more step on document d would move them by
+-rate * P * grad loss_d, and the behavior f by the inner product of that with grad f. Summed
+over checkpoints this estimates how far training on d pushed f up, and so how far f would
+fall without it:
+
+    score[f, d] = - sum over checkpoints c of  r[c, d] * < grad f(w_c), P_c grad loss_d(w_c) >
+
+    r[c, d]   learning rate over the batch's token count, summed over the recorded steps
+              nearest to c that saw d
+    P_c       the optimiser's scaling 1 / sqrt(v + epsilon) in that checkpoint, or 1
+
+It leaves out how later steps carry a change on, so its size is not to be trusted: the
+scores only rank (unit "rank") until they are calibrated to measured replays.
+
+References:
+    Pruthi et al., "Estimating Training Data Influence by Tracing Gradient Descent", 2020,
+    eq. 5 (TracInCP); the preconditioned form follows Xia et al., "LESS", 2024, sec. 3.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from whence.attribution.row_gradients import RowGradients
+from whence.core import Behavior, Cause, Cost, Coverage, Scores
+from whence.core.errors import MethodError
+from whence.core.progress import Bar, bar
+from whence.interventions import Documents
+from whence.models import Model, encode, value_tensor
+from whence.training import Checkpoint, Run, adam_state, document_batches, token_losses
+
+Preconditioner = Literal["adam", "none"]
+
+
+def tracin(
+    intervention: Documents,
+    behaviors: Sequence[Behavior],
+    *,
+    steps: Sequence[int] | None = None,
+    preconditioner: Preconditioner = "adam",
+    rows: int = 32,
+) -> Scores:
+    """Gradient similarity of every training document with every behavior, over checkpoints.
+
+    Costs about 1.3 forward-backward passes over the corpus for each checkpoint, whatever the
+    number of behaviors.
+
+    Args:
+        intervention: names the documents and the run.
+        behaviors: what is explained.
+        steps: the checkpoints to use; None takes up to five, evenly spread, the last included.
+        preconditioner: scale gradients as the optimiser did, or not.
+        rows: documents a batch.
+
+    Returns:
+        Scores that rank, additive. A group's score is the sum over its documents.
+
+    Raises:
+        MethodError: a step that has no checkpoint, or one before the first update.
+    """
+    start = time.perf_counter()
+    run = intervention.run
+    chosen = _chosen(run, steps)
+    rates = step_rates(run, [c.step for c in chosen])
+    by_document = np.zeros((len(behaviors), intervention.corpus.n_documents))
+    covered = 1.0
+    seen = np.flatnonzero(rates.sum(0) > 0)
+    with bar("gradient similarity", len(chosen) * len(seen), "doc") as shown:
+        for checkpoint, rate in zip(chosen, rates, strict=True):
+            similarity, share = _at(checkpoint, run, behaviors, seen, preconditioner, rows, shown)
+            by_document[:, seen] -= similarity * rate[seen]
+            covered = min(covered, share)
+    passes = len(chosen) * len(seen)
+    return Scores(
+        values=_sums(intervention, by_document),
+        behaviors=tuple(behaviors),
+        causes=intervention.causes,
+        method="tracin",
+        estimand="additive",
+        unit="rank",
+        settings={
+            "steps": [c.step for c in chosen],
+            "preconditioner": preconditioner,
+            "run": run.digest,
+            "rows": rows,
+        },
+        cost=Cost(time.perf_counter() - start, forwards=passes, backwards=passes),
+        coverage=Coverage(
+            f"{len(seen)} documents, {covered:.1%} of the parameters, {len(chosen)} checkpoints",
+            covered,
+        ),
+    )
+
+
+def _chosen(run: Run, steps: Sequence[int] | None) -> list[Checkpoint]:
+    trained = {c.step: c for c in run.checkpoints if c.step > 0}
+    if steps is None:
+        return spread(list(trained.values()), 5)
+    wrong = [s for s in steps if s not in trained]
+    if wrong or not steps:
+        raise MethodError(
+            "steps",
+            expected=f"checkpoints out of {', '.join(map(str, trained))}",
+            got=", ".join(map(str, wrong)) or "none",
+            fix="Name steps at which the run kept a checkpoint after an update.",
+        )
+    return [trained[s] for s in sorted(steps)]
+
+
+def spread(checkpoints: Sequence[Checkpoint], count: int) -> list[Checkpoint]:
+    """At most `count` checkpoints, as evenly spread over the steps as they allow, the last kept."""
+    last = checkpoints[-1].step
+    wanted = [last * (k + 1) / count for k in range(count)]
+    nearest = {min(checkpoints, key=lambda c: abs(c.step - w)).step for w in wanted}
+    return [c for c in checkpoints if c.step in nearest]
+
+
+def step_rates(run: Run, steps: Sequence[int]) -> Float[np.ndarray, "checkpoint document"]:
+    """How strongly the steps nearest to each checkpoint saw each document.
+
+    Returns:
+        Learning rate over the predicted tokens of the batch, summed over those steps; the
+        pieces of a long document count by their share.
+    """
+    journal = run.journal()
+    rate = np.array([entry["learning_rate"] / max(entry["tokens"], 1) for entry in journal])
+    order, n_documents = run.order, run.corpus().n_documents
+    step, document = np.asarray(order.step), np.asarray(order.document)
+    middle = (np.asarray(steps[1:]) + np.asarray(steps[:-1])) / 2
+    interval: Int[np.ndarray, " piece"] = np.searchsorted(middle, step, side="left")
+    once = np.unique(np.stack([document, np.asarray(order.start)]), axis=1)[0]
+    pieces = np.bincount(once, minlength=n_documents)
+    found = np.zeros((len(steps), n_documents))
+    np.add.at(found, (interval, document), rate[step - 1] / pieces[document])
+    return found
+
+
+def _at(
+    checkpoint: Checkpoint,
+    run: Run,
+    behaviors: Sequence[Behavior],
+    documents: Int[np.ndarray, " seen"],
+    preconditioner: Preconditioner,
+    rows: int,
+    shown: Bar,
+) -> tuple[Float[np.ndarray, "behavior seen"], float]:
+    """< grad of document loss, P grad of behavior > at one checkpoint, and the share covered."""
+    model = run.model(checkpoint.step)
+    directions = behavior_gradients(model, behaviors)
+    if preconditioner == "adam":
+        for name, scale in adam_scaling(checkpoint, run).items():
+            directions[name] *= scale.to(directions[name])
+    products = RowGradients(model.module, directions)
+    corpus = run.corpus()
+    # Documents of like length share a batch, so that little of it is padding.
+    order = documents[np.argsort(corpus.lengths[documents], kind="stable")]
+    found = np.zeros((corpus.n_documents, len(behaviors)))
+    for batch in document_batches(corpus, order, run.recipe.context, rows=rows, packed=False):
+        owner = batch.documents[:, 0].numpy()
+        with products.rows(len(owner), len(behaviors)) as scores:
+            token_losses(model.module, batch.to(model.device)).sum().backward()
+        model.module.zero_grad(set_to_none=True)
+        np.add.at(found, owner, scores.numpy())
+        shown.update(len(owner))
+    return found[documents].T, products.covered
+
+
+def behavior_gradients(
+    model: Model, behaviors: Sequence[Behavior]
+) -> dict[str, Float[Tensor, "behavior *shape"]]:
+    """Gradient of each behavior's value (nats) with respect to every parameter, by name."""
+    names, parameters = zip(*model.module.named_parameters(), strict=True)
+    each = [
+        torch.autograd.grad(
+            value_tensor(model, encode(model, behavior)),
+            parameters,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        for behavior in behaviors
+    ]
+    return {name: torch.stack([g[i] for g in each]) for i, name in enumerate(names)}
+
+
+def adam_scaling(checkpoint: Checkpoint, run: Run) -> dict[str, Float[Tensor, "*shape"]]:
+    """1 / sqrt(v + epsilon) of the optimiser in a checkpoint, v corrected for its start."""
+    epsilon = run.recipe.epsilon
+    return {name: (v + epsilon).rsqrt() for name, v in adam_state(checkpoint).items()}
+
+
+def _sums(
+    intervention: Documents, by_document: Float[np.ndarray, "behavior document"]
+) -> Float[np.ndarray, "behavior cause"]:
+    corpus = intervention.corpus
+
+    def total(cause: Cause) -> Float[np.ndarray, " behavior"]:
+        summed: Float[np.ndarray, " behavior"] = by_document[
+            :, [corpus.position(m) for m in cause.members]
+        ].sum(1)
+        return summed
+
+    return np.stack([total(cause) for cause in intervention.causes], axis=1)

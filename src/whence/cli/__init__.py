@@ -1,0 +1,86 @@
+"""The command line: thin commands over the rooms.
+
+    corpus     build, show, count, find, next
+    train      record a training, replay it
+    explain    the main job
+    demo       all of it on this machine
+    check      read every byte of a folder and compare it with its manifest
+
+Rooms are imported when a command runs, so that `whence --help` loads no torch. A fault
+that the user can mend ends in one message and exit code 2; anything else is a bug and
+keeps its trace.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+import typer
+from rich.console import Console
+
+from whence.cli import check, corpus, demo, explain, train
+from whence.core.errors import UserError
+
+app = typer.Typer(
+    name="whence",
+    help="Why did a language model do that? Documents, components and prompt tokens on one "
+    "scale, in nats, each tested by removal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(corpus.app, name="corpus", help="Text in, addressable tokens out.")
+app.command("train")(train.train)
+app.command("explain")(explain.explain)
+app.command("demo")(demo.demo)
+app.command("check")(check.check)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from whence import __version__
+
+        typer.echo(f"whence {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; the console script of the package."""
+    try:
+        app()
+    except UserError as error:
+        _complain(str(error))
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader went away (`whence ... | head`): not worth a word, and the
+        # interpreter must not try to flush into the closed pipe on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _complain(
+            f"{error.filename or 'disk'}: expected room to write, got a full disk. "
+            "Free some space, then run the same command again."
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        _complain("interrupted; the same command goes on where it stopped")
+        sys.exit(130)
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print("[red]error:[/red] ", end="")
+    print(message, file=sys.stderr)

@@ -1,0 +1,176 @@
+"""`whence explain`: the main job from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whence.core.errors import BehaviorError, PlanError
+from whence.core.records import canonical, read_json
+
+if TYPE_CHECKING:
+    from whence.core import Behavior
+    from whence.explain import Estimate, Explanation, Plan
+
+
+def explain(
+    source: Annotated[
+        str, typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model's or its name.")
+    ],
+    prompt: Annotated[str | None, typer.Argument(help="What the model is given.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The continuation to explain; else the model's own answer.")
+    ] = None,
+    foil: Annotated[
+        str | None, typer.Option(help="The continuation it is compared with.")
+    ] = None,
+    behaviors: Annotated[
+        Path | None, typer.Option(help='JSONL of {"prompt", "target", "foil"} in place of a prompt.')
+    ] = None,
+    token_by_token: Annotated[
+        bool, typer.Option("--token-by-token", help="Explain each token of the model's answer.")
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option(help="Kinds of cause: documents,components,tokens.")
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Documents to look up, for a model without a run.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds for documents; decides the plan. [default: 600]")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Carry out the plan of this record (JSON) again.")
+    ] = None,
+    top_documents: Annotated[int, typer.Option(help="Documents removed together.")] = 10,
+    unit: Annotated[str, typer.Option(help="What a token cause is: token or word.")] = "token",
+    removal: Annotated[
+        str, typer.Option(help="Of tokens: drop, drop-keep-positions or replace.")
+    ] = "drop",
+    replacement: Annotated[
+        str, typer.Option(help="Of components' activations: mean or zero.")
+    ] = "mean",
+    seeds: Annotated[
+        int, typer.Option(help="Average documents over this many seeds (this recipe, not this run).")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of controls and references.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Training replays at a time.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="report.html or record.json; a folder for several."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record.")] = False,
+) -> None:
+    """Explain a behavior by documents, components and prompt tokens, and test each answer.
+
+    The cost is estimated and shown first. Documents are tested by training again without
+    them, as far as the budget reaches.
+    """
+    from whence.explain import Plan, explain_many
+    from whence.explain.plan import chosen
+
+    _check_output(output)
+    asked = _behaviors(source, prompt, target, foil, behaviors, token_by_token)
+    choices = Plan(
+        top_documents=top_documents,
+        unit=_choice("--unit", unit, ("token", "word")),
+        removal=_choice("--removal", removal, ("drop", "drop-keep-positions", "replace")),
+        replacement=_choice("--replacement", replacement, ("mean", "zero")),
+        seeds=tuple(range(seeds)),
+        seed=seed,
+    )
+    results = explain_many(
+        source,
+        asked,
+        by=chosen(by.split(",")) if by is not None else None,
+        corpus=corpus,
+        budget=budget,
+        plan=Plan.from_json(read_json(plan)) if plan is not None else None,
+        choices=choices,
+        workers=workers,
+        on_plan=_announce,
+    )
+    _show(results, output, as_json)
+
+
+def _announce(plan: Plan, cost: Estimate) -> None:
+    if cost.seconds:
+        typer.echo(f"plan: {cost}", err=True)
+    if "document" in plan.by and not plan.tested:
+        typer.echo("plan: documents will not be verified (see the notes)", err=True)
+
+
+def _behaviors(
+    source: str,
+    prompt: str | None,
+    target: str | None,
+    foil: str | None,
+    path: Path | None,
+    token_by_token: bool,
+) -> list[Behavior]:
+    from whence.core import Behavior, read_behaviors
+    from whence.explain.subject import open_subject
+    from whence.models import answers_token_by_token
+
+    if (prompt is None) == (path is None):
+        raise BehaviorError(
+            "prompt",
+            expected="a prompt, or --behaviors FILE",
+            got="both" if prompt is not None else "neither",
+            fix='Try: whence explain RUN "Ada was born in" --target " London"',
+        )
+    if path is not None:
+        return read_behaviors(path)
+    assert prompt is not None
+    if not token_by_token:
+        return [Behavior(prompt, target, foil)]
+    if target is not None:
+        raise BehaviorError(
+            "--token-by-token",
+            expected="no target: it explains the model's own answer",
+            got=f"--target {target!r}",
+            fix="Leave one of the two out.",
+        )
+    return answers_token_by_token(open_subject(source, None).model, prompt)
+
+
+def _choice(option: str, given: str, known: tuple[str, ...]) -> Any:
+    if given not in known:
+        raise PlanError(
+            option, expected=f"one of {', '.join(known)}", got=repr(given), fix="Choose one."
+        )
+    return given
+
+
+def _check_output(output: Path | None) -> None:
+    """Complain about a name before the work, not after it."""
+    if output is not None and output.suffix not in (".html", ".htm", ".json", ""):
+        raise PlanError(
+            f"--output {output}",
+            expected="a name that ends in .html or .json",
+            got=output.suffix,
+            fix="Name a report.html, a record.json, or a folder for several behaviors.",
+        )
+
+
+def _show(results: list[Explanation], output: Path | None, as_json: bool) -> None:
+    if output is not None:
+        for result, path in zip(results, _paths(output, len(results)), strict=True):
+            result.save(path)
+            typer.echo(f"written: {path}", err=True)
+    if as_json:
+        records = [result.record for result in results]
+        typer.echo(canonical(records[0] if len(records) == 1 else records).decode())
+    else:
+        for result in results:
+            result.table()
+
+
+def _paths(output: Path, count: int) -> list[Path]:
+    if count == 1 and output.suffix:
+        return [output]
+    stem, suffix = (output.with_suffix(""), output.suffix) if output.suffix else (output, "")
+    stem.mkdir(parents=True, exist_ok=True)
+    return [stem / f"behavior-{i:02d}{suffix or '.html'}" for i in range(1, count + 1)]

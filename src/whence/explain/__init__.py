@@ -1,0 +1,30 @@
+"""The main job: why did the model do that, and does the answer hold.
+
+explain       one call from a model and a behavior to a verified record
+plan          what a budget leads to, fixed before the work begins
+subject       a run or a checkpoint, opened
+findings      attribute and verify, kind by kind
+calibration   from ranks to nats, by measured replays
+corpus_says   what the text itself says of the behavior
+spans         words that a document shares with the prompt
+record        the versioned JSON
+report        the record as one HTML page
+table         the record in a terminal
+"""
+
+from whence.explain.calibration import Slope, load_slopes, save_slopes, slope_from
+from whence.explain.explain import Explanation, explain, explain_many
+from whence.explain.plan import DEFAULT_BUDGET, Estimate, Plan
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "Estimate",
+    "Explanation",
+    "Plan",
+    "Slope",
+    "explain",
+    "explain_many",
+    "load_slopes",
+    "save_slopes",
+    "slope_from",
+]

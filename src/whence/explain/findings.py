@@ -1,0 +1,187 @@
+"""Attribute and verify, one kind of cause after the other.
+
+Every kind goes the same way: a few methods score, their claims are put to the judge, and
+what comes back is the same record. Where a removal is a forward pass, every cause is
+removed for real; for documents, where it is a training run, each method's set is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from whence.attribution import (
+    attribution_patching,
+    bm25,
+    exact_spans,
+    gradient_x_input,
+    integrated_gradients,
+    leave_one_out,
+    random_order,
+    tracin,
+)
+from whence.core import Behavior, Cause, Kind, Scores, Verdict
+from whence.core.seeds import generator
+from whence.corpus import Corpus
+from whence.explain.plan import Plan, replayable
+from whence.explain.subject import Subject
+from whence.interventions import Components, Documents, Intervention, Tokens, document_causes
+from whence.verification import Claim, VerifySettings, judge, set_claims, single_claims
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Findings:
+    """What was found among causes of one kind.
+
+    Attributes:
+        kind: of the causes.
+        behaviors: the rows of all scores here.
+        scores: one for each method.
+        singles: verdicts on single causes, by method.
+        sets: verdicts on sets, by method.
+        notes: what a reader must know about them.
+        seconds: wall time.
+    """
+
+    kind: Kind
+    behaviors: tuple[Behavior, ...]
+    scores: tuple[Scores, ...]
+    singles: dict[str, list[Verdict]] = field(default_factory=dict)
+    sets: dict[str, list[Verdict]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def among_tokens(subject: Subject, behavior: Behavior, plan: Plan) -> Findings:
+    """Which words of the prompt: every one is removed."""
+    start = time.perf_counter()
+    intervention = Tokens(
+        subject.model, behavior.prompt, unit=plan.unit, removal=plan.removal
+    )
+    scores = (
+        leave_one_out(intervention, [behavior]),
+        gradient_x_input(intervention, [behavior]),
+        integrated_gradients(intervention, [behavior], plan.integrated_steps),
+    )
+    return _judged(intervention, scores, plan.top_tokens, plan, start)
+
+
+def among_components(subject: Subject, behaviors: Sequence[Behavior], plan: Plan) -> Findings:
+    """Which parts of the model: every head and MLP is replaced."""
+    start = time.perf_counter()
+    references = _references(subject.corpus, plan) if plan.replacement == "mean" else None
+    intervention = Components(
+        subject.model,
+        units=plan.components,
+        replacement=plan.replacement,
+        reference=references,
+        batch_size=plan.batch_size,
+    )
+    scores = (
+        leave_one_out(intervention, behaviors),
+        attribution_patching(intervention, behaviors),
+    )
+    return _judged(intervention, scores, plan.top_components, plan, start)
+
+
+def among_documents(
+    subject: Subject, behaviors: Sequence[Behavior], plan: Plan, workers: int | None
+) -> Findings:
+    """Which training documents: each tested method's set is removed by training again."""
+    start = time.perf_counter()
+    assert subject.corpus is not None
+    if not replayable(subject.run, plan):
+        causes = document_causes(subject.corpus)
+        note = "documents were only looked up: without a recorded training none can be taken away"
+        scores = _lookups(subject.corpus, behaviors, causes, plan)
+        return _unjudged(scores, behaviors, note, start)
+    intervention = Documents(
+        subject.run, workers=workers, seeds=plan.seeds or None
+    )
+    scores = _lookups(subject.corpus, behaviors, intervention.causes, plan)
+    if plan.checkpoints:
+        raw = tracin(intervention, behaviors, steps=plan.checkpoints, rows=plan.rows)
+        scores = (raw, *scores)
+    scores = tuple(_in_nats(s, plan) for s in scores)
+    if not plan.tested:
+        note = "no document was taken away: the budget does not reach for the training replays"
+        return _unjudged(scores, behaviors, note, start)
+    claims = {
+        s.method: set_claims(s, plan.top_documents) for s in scores if s.method in plan.tested
+    }
+    verdicts = _judge(claims, behaviors, intervention, plan)
+    return Findings(
+        "document",
+        tuple(behaviors),
+        scores,
+        sets=verdicts,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _judged(
+    intervention: Intervention, scores: tuple[Scores, ...], top: int, plan: Plan, start: float
+) -> Findings:
+    """Every cause alone and every method's top set, all in one trial."""
+    behaviors = scores[0].behaviors
+    singles = {s.method: single_claims(s) for s in scores}
+    sets = {s.method: set_claims(s, top) for s in scores}
+    together = {("single", m): c for m, c in singles.items()}
+    together |= {("set", m): c for m, c in sets.items()}
+    found = _judge(together, behaviors, intervention, plan)
+    return Findings(
+        intervention.kind,
+        behaviors,
+        scores,
+        singles={m: found["single", m] for m in singles},
+        sets={m: found["set", m] for m in sets},
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _judge(
+    claims: dict[Key, list[Claim]],
+    behaviors: Sequence[Behavior],
+    intervention: Intervention,
+    plan: Plan,
+) -> dict[Key, list[Verdict]]:
+    """Judge many lists of claims in one trial, so that equal removals are made once."""
+    settings = VerifySettings(controls=plan.controls, seed=plan.seed)
+    every = [claim for some in claims.values() for claim in some]
+    verdicts = iter(judge(every, behaviors, intervention, settings))
+    return {key: [next(verdicts) for _ in some] for key, some in claims.items()}
+
+
+def _unjudged(
+    scores: tuple[Scores, ...], behaviors: Sequence[Behavior], note: str, start: float
+) -> Findings:
+    seconds = time.perf_counter() - start
+    return Findings("document", tuple(behaviors), scores, notes=(note,), seconds=seconds)
+
+
+def _lookups(
+    corpus: Corpus, behaviors: Sequence[Behavior], causes: tuple[Cause, ...], plan: Plan
+) -> tuple[Scores, ...]:
+    return (
+        bm25(corpus, behaviors, causes),
+        exact_spans(corpus, behaviors, causes),
+        random_order(behaviors, causes, plan.seed),
+    )
+
+
+def _in_nats(scores: Scores, plan: Plan) -> Scores:
+    slope = dict(plan.slopes).get(scores.method)
+    return scores if slope is None else scores.calibrated(slope, "replays of this run")
+
+
+def _references(corpus: Corpus | None, plan: Plan) -> list[str]:
+    """Texts over which the mean activation is taken: documents drawn with the plan's seed."""
+    assert corpus is not None
+    rng = generator(plan.seed, "references")
+    count = min(plan.references, corpus.n_documents)
+    picks = rng.choice(corpus.n_documents, count, replace=False)
+    return [corpus.document(int(i)).text for i in sorted(picks)]

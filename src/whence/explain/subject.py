@@ -1,0 +1,101 @@
+"""What is explained: a model, with the training that made it where that was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whence.core.errors import RunError
+from whence.corpus import Corpus, open_corpus
+from whence.models import Model, open_model
+from whence.training import Run, open_run
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Subject:
+    """A model and what is known about its training.
+
+    Attributes:
+        model: the model whose behavior is explained.
+        run: its recorded training, if there is one.
+        corpus: the documents, if there are any.
+        source: what the user named.
+    """
+
+    model: Model
+    run: Run | None
+    corpus: Corpus | None
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Model, run and corpus as an explanation's record names them."""
+        model, run, corpus = self.model, self.run, self.corpus
+        sites = model.sites.layers
+        return {
+            "model": {
+                "name": model.name,
+                "architecture": model.architecture,
+                "parameters": model.parameters,
+                "digest": model.digest,
+                "step": run.steps if run else None,
+                "layers": len(sites),
+                "heads": max(layer.n_heads for layer in sites),
+                "dtype": str(model.dtype).removeprefix("torch."),
+                "device": str(model.device),
+            },
+            "run": None
+            if run is None
+            else {
+                "path": str(run.path),
+                "digest": run.digest,
+                "steps": run.steps,
+                "kind": run.kind,
+                "recipe": run.record.get("recipe"),
+            },
+            "corpus": None
+            if corpus is None
+            else {
+                "path": str(corpus.path),
+                "digest": corpus.digest,
+                "documents": corpus.n_documents,
+                "tokens": corpus.n_tokens,
+            },
+        }
+
+
+def open_subject(source: Path | str | Run | Model, corpus: Path | str | Corpus | None) -> Subject:
+    """Open a run, or a checkpoint by path or name.
+
+    Args:
+        source: a run's folder, a checkpoint's folder, a model's name, or either one opened.
+        corpus: the documents, for a checkpoint without a recorded run.
+
+    Raises:
+        RunError: the run is not finished, or another corpus was named than it was trained on.
+        ModelError: there is no such model.
+    """
+    if isinstance(corpus, str | Path):
+        corpus = open_corpus(corpus)
+    if isinstance(source, Model):
+        return Subject(source, None, corpus, source.name)
+    run = source if isinstance(source, Run) else None
+    if run is None and (Path(source) / "run.json").is_file():
+        run = open_run(Path(source))
+    if run is None:
+        return Subject(open_model(source), None, corpus, str(source))
+    if not run.finished:
+        raise RunError(
+            str(run.path),
+            expected="a finished run",
+            got="one that stopped on its way",
+            fix="Give the same `whence train` command again: it goes on where it stopped.",
+        )
+    if corpus is not None and corpus.digest != run.corpus_digest:
+        raise RunError(
+            str(corpus.path),
+            expected=f"the corpus that {run.path} was trained on ({run.corpus_digest[:19]})",
+            got=f"another one ({corpus.digest[:19]})",
+            fix="Leave --corpus out: a run knows its own.",
+        )
+    return Subject(run.model(), run, corpus or run.corpus(), str(run.path))
