@@ -17,7 +17,7 @@ from whence.models.opened import (
     open_model,
     open_tokenizer,
 )
-from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, rows_of, run_rows
+from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, plan, rows_of, run_rows
 from whence.models.scoring import sum_rows, target_log_probabilities, value_tensor, values
 from whence.models.sites import LayerSites, Sites, find_sites
 
@@ -40,6 +40,7 @@ __all__ = [
     "log_probabilities",
     "open_model",
     "open_tokenizer",
+    "plan",
     "rows_of",
     "run_rows",
     "sum_rows",

@@ -35,7 +35,7 @@ BATCH_SIZE = 32
 
 _LONG_WORK = 20  # batches; shorter work shows no bar
 
-Around = Callable[[Int[np.ndarray, " row"], int], AbstractContextManager[object]]
+Around = Callable[[Int[np.ndarray, " row"]], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,7 @@ def run_rows(
         model: the model.
         rows: what to compute.
         batch_size: rows in one forward pass; part of a plan, since it can change last bits.
-        around: makes a context around each forward pass, from the numbers of the rows in it
-            and the width they are padded to.
+        around: makes a context around each forward pass, from the numbers of the rows in it.
 
     Raises:
         ModelError: the batch size is not positive.
@@ -142,8 +141,7 @@ def run_rows(
     with torch.no_grad():
         for batch in progress(batches, "measuring") if len(batches) > _LONG_WORK else batches:
             chosen = [rows[i] for i in batch]
-            width = len(chosen[0].ids)
-            with nullcontext() if around is None else around(batch, width):
+            with nullcontext() if around is None else around(batch):
                 found = log_probabilities(model, chosen).double().cpu().numpy()
             start = 0
             for i, row in zip(batch, chosen, strict=True):

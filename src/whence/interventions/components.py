@@ -1,0 +1,392 @@
+"""Components, taken away by replacing their activation.
+
+    head     its columns of the input of the attention's output projection
+    mlp      what the MLP adds to the residual stream
+    layer    what the whole layer adds (its output minus its input)
+
+What stands in its place:
+
+    zero     nothing
+    mean     its mean over reference texts: over all positions of all of them, tokens that the
+             tokenizer adds by itself (a start token) left out, because activations there are
+             unlike any others
+    other    its value at the same position of another prompt of equal length, followed by the
+             same continuation (activation patching)
+
+The replacement holds at every position, the target's included. The module is the Hugging
+Face one, seen through hooks that are removed after each forward pass; a row of the batch
+that keeps a component gets its activation back bit by bit, so many removals share a pass.
+
+References: mean ablation and patching as compared by Zhang and Nanda, "Towards best practices
+of activation patching in language models" (2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from whence.core import Behavior, Cause, Kind
+from whence.core.errors import InterventionError
+from whence.core.records import digest
+from whence.interventions.groups import grouped, kept_singles, membership
+from whence.interventions.hooks import Place, Unit, attached, places_of
+from whence.interventions.interface import check_keep, measured
+from whence.models import (
+    BATCH_SIZE,
+    Model,
+    Row,
+    Score,
+    encode,
+    encode_prompt,
+    log_probabilities,
+    plan,
+    rows_of,
+)
+
+Replacement = Literal["zero", "mean", "other"]
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """A behavior's value with its graph, and the activations that components could lose.
+
+    The change that a removal makes, to first order (attribution patching), is
+
+        fall = sum of gradient * (activation - replacement)
+
+    over positions and columns of a component; `per_cause` does the sum.
+
+    Attributes:
+        value: nats, with its graph.
+        activations: at each place, with all its components side by side; ask
+            `torch.autograd.grad(value, activations)`. For a layer it is the output.
+        replacements: what would stand there if all were taken away. For a layer it is the input
+            plus the replacement of what the layer adds.
+        table: which components each cause holds.
+        parts: how many components each place has.
+    """
+
+    value: Float[Tensor, ""]
+    activations: tuple[Float[Tensor, "row position _"], ...]
+    replacements: tuple[Float[Tensor, "row position _"], ...]
+    table: Bool[np.ndarray, "cause single"]
+    parts: tuple[int, ...]
+
+    def per_cause(
+        self, products: Sequence[Float[Tensor, "row position _"]]
+    ) -> Float[np.ndarray, " cause"]:
+        """Sum a quantity that is given at each place over what each cause holds."""
+        sums = [
+            x.detach().double().sum(dim=(0, 1)).reshape(n, -1).sum(dim=1)
+            for x, n in zip(products, self.parts, strict=True)
+        ]
+        singles = torch.cat(sums).cpu().numpy()
+        total: Float[np.ndarray, " cause"] = self.table @ singles
+        return total
+
+
+class Components:
+    """Takes heads, MLPs and layers away by replacing their activations.
+
+    Attributes:
+        model: the model.
+        causes: its components, or the groups that were given.
+        singles: its components.
+    """
+
+    kind: Kind = "component"
+    scope = "this model"
+    cheap = True
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        units: Sequence[Unit] = ("head", "mlp"),
+        replacement: Replacement = "mean",
+        reference: Sequence[str] | None = None,
+        other_prompt: str | Mapping[str, str] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> None:
+        """Make the components of a model removable.
+
+        Args:
+            model: the model.
+            units: which components: "head", "mlp", "layer".
+            replacement: what stands in their place.
+            reference: texts for "mean".
+            other_prompt: the prompt for "other": one for all behaviors, or one for each prompt.
+            groups: name -> ids of components ("L3.H2", "L3.MLP", "L3").
+            batch_size: rows in one forward pass.
+
+        Raises:
+            InterventionError: an unknown unit or replacement, an unknown component in a group,
+                or reference texts or another prompt missing where they are needed.
+            ModelError: the model's parts were not found.
+        """
+        _check_settings(units, replacement, reference, other_prompt)
+        self.model = model
+        self.units = tuple(unit for unit in get_args(Unit) if unit in units)
+        self.replacement = replacement
+        self.reference = tuple(reference or ())
+        self.other_prompt = other_prompt
+        self.batch_size = batch_size
+        self.places = places_of(model, self.units)
+        self.singles = tuple(c for place in self.places for c in _causes(place))
+        self.causes = grouped(self.singles, groups)
+        self._groups = groups
+        self._table = membership(self.causes, [c.id for c in self.singles])
+
+    def describe(self) -> dict[str, Any]:
+        """How components are taken away; everything that can change a number."""
+        about: dict[str, Any] = {
+            "kind": self.kind,
+            "removal": f"activation replaced ({self.replacement})",
+            "positions": "all of prompt and target",
+            "units": list(self.units),
+            "groups": None
+            if self._groups is None
+            else {c.id: list(c.members) for c in self.causes},
+            "batch_size": self.batch_size,
+            "model": self.model.digest,
+            "dtype": str(self.model.dtype),
+            "device": self.model.device.type,
+        }
+        if self.replacement == "mean":
+            about["reference"] = {
+                "texts": len(self.reference),
+                "digest": digest(list(self.reference)),
+            }
+        if self.replacement == "other":
+            other = self.other_prompt
+            about["other_prompt"] = other if isinstance(other, str) else dict(other or {})
+        return about
+
+    def measure(
+        self, behaviors: Sequence[Behavior], keep: Bool[np.ndarray, "subset cause"]
+    ) -> Float[np.ndarray, "behavior subset"]:
+        """Values of behaviors without the removed components.
+
+        Args:
+            behaviors: what is measured.
+            keep: one row a removal; False marks a cause that is taken away.
+
+        Returns:
+            Nats. A row that keeps everything gives the model's own values, to the last bit.
+
+        Raises:
+            InterventionError: `keep` has another shape, or the other prompt another length.
+            BehaviorError: a behavior cannot be measured.
+        """
+        check_keep(keep, self.causes)
+        rows = [rows_of(encode(self.model, behavior)) for behavior in behaviors]
+        others = {
+            row.ids[: row.prompt]: self._other(behavior.prompt, row)
+            for behavior, own in zip(behaviors, rows, strict=True)
+            for row in own
+        }
+        stays = torch.from_numpy(kept_singles(keep, self._table)).to(self.model.device)
+
+        def editing(
+            removals: Int[np.ndarray, " row"], batch: list[Row]
+        ) -> AbstractContextManager[None]:
+            masks = stays[torch.from_numpy(removals).to(self.model.device)]
+            by_place = torch.split(masks, [len(place.ids) for place in self.places], dim=1)
+            instead = self._replacements(batch, others)
+
+            def edit(i: int, x: Tensor, base: Tensor | None) -> Tensor:
+                columns = by_place[i].repeat_interleave(x.shape[-1] // by_place[i].shape[1], dim=1)
+                new = instead[i] if base is None else base + instead[i]
+                return torch.where(columns[:, None, :], x, new)
+
+            return attached(self.places, len(batch), edit)
+
+        return measured(
+            self.model,
+            len(behaviors),
+            keep,
+            lambda behavior, _: rows[behavior],
+            batch_size=self.batch_size,
+            editing=editing,
+        )
+
+    def watch(self, behavior: Behavior) -> Watched:
+        """A behavior's value with activations and their replacements, for gradients.
+
+        Raises:
+            InterventionError: the other prompt has another length.
+            BehaviorError: the behavior cannot be measured.
+        """
+        rows = rows_of(encode(self.model, behavior))
+        others = {row.ids[: row.prompt]: self._other(behavior.prompt, row) for row in rows}
+        instead = self._replacements(list(rows), others)
+        activations: dict[int, Tensor] = {}
+        replacements: dict[int, Tensor] = {}
+
+        def edit(i: int, x: Tensor, base: Tensor | None) -> Tensor:
+            # With frozen parameters nothing before the first place has a graph.
+            activations[i] = x if x.requires_grad else x.detach().requires_grad_()
+            new = instead[i] if base is None else base.detach() + instead[i]
+            replacements[i] = new.expand_as(x)
+            return activations[i]
+
+        with torch.enable_grad(), attached(self.places, len(rows), edit):
+            found = log_probabilities(self.model, rows)
+        signs = torch.tensor([s.sign for row in rows for s in row.scores], device=found.device)
+        order = range(len(self.places))
+        return Watched(
+            value=(found * signs).sum(),
+            activations=tuple(activations[i] for i in order),
+            replacements=tuple(replacements[i] for i in order),
+            table=self._table,
+            parts=tuple(len(place.ids) for place in self.places),
+        )
+
+    def _replacements(
+        self, batch: list[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
+    ) -> list[Tensor]:
+        """What stands in the place of each place's activations, to broadcast over a batch."""
+        if self.replacement == "zero":
+            zero = torch.zeros((), dtype=self.model.dtype, device=self.model.device)
+            return [zero] * len(self.places)
+        if self.replacement == "mean":
+            return self._means
+        patched = [
+            Row(others[r.ids[: r.prompt]] + r.ids[r.prompt :], r.positions, r.prompt, r.scores)
+            for r in batch
+        ]
+        different = list(dict.fromkeys(patched))
+        where = torch.tensor([different.index(row) for row in patched], device=self.model.device)
+        with torch.no_grad():
+            found = self._activations(different)
+        return [x[where] for x in found]
+
+    def _activations(self, rows: list[Row]) -> list[Tensor]:
+        """What components contribute at each place, nothing taken away."""
+        found: dict[int, Tensor] = {}
+
+        def read(i: int, x: Tensor, base: Tensor | None) -> Tensor:
+            found[i] = x if base is None else x - base
+            return x
+
+        with attached(self.places, len(rows), read):
+            log_probabilities(self.model, rows)
+        return [found[i] for i in range(len(self.places))]
+
+    @cached_property
+    def _means(self) -> list[Tensor]:
+        """The mean activation at each place over the reference texts."""
+        texts = [encode_prompt(self.model, text) for text in self.reference]
+        cut = self.model.context
+        rows = [
+            Row(t.ids[:cut], tuple(range(len(t.ids[:cut]))), len(t.ids[:cut]), (Score(0, 0, 1),))
+            for t in texts
+        ]
+        total: list[Tensor] = []
+        count = 0
+        for batch in plan([len(row.ids) for row in rows], self.batch_size):
+            width = len(rows[batch[0]].ids)
+            counted = torch.zeros(len(batch), width, 1, dtype=torch.bool)
+            for k, i in enumerate(batch):
+                own = [not special for special in texts[i].is_special[:cut]]
+                counted[k, : len(own), 0] = torch.tensor(own)
+            counted = counted.to(self.model.device)
+            with torch.no_grad():
+                found = self._activations([rows[i] for i in batch])
+            sums = [torch.where(counted, x, 0).double().sum(dim=(0, 1)) for x in found]
+            total = [a + b for a, b in zip(total, sums, strict=True)] if total else sums
+            count += int(counted.sum())
+        if not count:
+            raise InterventionError(
+                "reference",
+                expected="texts with at least one token",
+                got=f"{len(texts)} texts without any",
+                fix="Give some usual texts.",
+            )
+        return [(x / count).to(self.model.dtype) for x in total]
+
+    def _other(self, prompt: str, row: Row) -> tuple[int, ...]:
+        """The tokens of the other prompt for a prompt; nothing unless they are needed."""
+        if self.replacement != "other":
+            return ()
+        given = self.other_prompt
+        other = given if isinstance(given, str) else (given or {}).get(prompt)
+        if other is None:
+            raise InterventionError(
+                "other_prompt",
+                expected=f"another prompt for {prompt!r}",
+                got="none",
+                fix="Add one to other_prompt.",
+            )
+        ids = encode_prompt(self.model, other).ids
+        if len(ids) != row.prompt:
+            raise InterventionError(
+                "other_prompt",
+                expected=f"{row.prompt} tokens, as many as {prompt!r} has",
+                got=f"{len(ids)} tokens in {other!r}",
+                fix="Reword one of them until both have the same number of tokens.",
+            )
+        return ids
+
+
+def _causes(place: Place) -> list[Cause]:
+    layer = place.layer.layer
+    text = {
+        "head": "head {part} of layer {layer}",
+        "mlp": "MLP of layer {layer}",
+        "layer": "layer {layer}",
+    }[place.unit]
+    return [
+        Cause(
+            kind="component",
+            id=name,
+            text=text.format(part=part, layer=layer),
+            stratum=place.unit,
+            size=float(layer),
+        )
+        for part, name in enumerate(place.ids)
+    ]
+
+
+def _check_settings(
+    units: Sequence[str], replacement: str, reference: object, other_prompt: object
+) -> None:
+    unknown = [unit for unit in units if unit not in get_args(Unit)]
+    if unknown or not units or isinstance(units, str):
+        raise InterventionError(
+            "units",
+            expected=f"some of {', '.join(get_args(Unit))}",
+            got=repr(units),
+            fix="Name the components that can be taken away.",
+        )
+    if replacement not in get_args(Replacement):
+        raise InterventionError(
+            "replacement",
+            expected=f"one of {', '.join(get_args(Replacement))}",
+            got=repr(replacement),
+            fix="Say what stands in the place of a component.",
+        )
+    if replacement == "mean" and not reference:
+        raise InterventionError(
+            "reference",
+            expected="texts to take the mean activation over",
+            got="none",
+            fix='Pass reference=[...], or choose replacement="zero".',
+        )
+    if replacement == "other" and not other_prompt:
+        raise InterventionError(
+            "other_prompt",
+            expected="the prompt that activations are taken from",
+            got="none",
+            fix='Pass other_prompt="...".',
+        )

@@ -1,0 +1,98 @@
+"""Every intervention that changes a forward pass passes the contract."""
+
+from functools import cache
+
+import pytest
+
+from tests.interventions.contract import CHECKS
+from tests.models.small import ARCHITECTURES, TEXTS, small
+from whence.core import Behavior
+from whence.interventions import Components, Tokens, by_layer
+from whence.models import values
+
+PROMPT = "Ada Lovelace was born in"
+BEHAVIORS = [
+    Behavior(PROMPT, " London", " Paris"),
+    Behavior(PROMPT, " the capital of"),
+    Behavior(PROMPT, " London", " London too"),
+]
+OTHERS = [*BEHAVIORS, Behavior("Dogs", " fly 🙂\n")]
+
+
+@cache
+def _components(replacement, units=("head", "mlp"), name="gpt2", **more):
+    extra = {"mean": {"reference": TEXTS[:3]}, "zero": {}, "other": {}}[replacement]
+    return Components(small(name), units=units, replacement=replacement, **extra, **more)
+
+
+def _patching():
+    same = {PROMPT: "Alan Lovelace was born in", "Dogs": "Alan"}
+    model = small()
+    return Components(
+        model, units=("head", "mlp", "layer"), replacement="other", other_prompt=_equal(model, same)
+    )
+
+
+def _equal(model, pairs):
+    """Cut or repeat the other prompt until it has as many tokens."""
+    from whence.models import encode_prompt
+
+    found = {}
+    for prompt, other in pairs.items():
+        n = len(encode_prompt(model, prompt).ids)
+        found[prompt] = next(
+            text
+            for text in (other[:i] + "." * k for k in range(40) for i in range(1, len(other) + 1))
+            if len(encode_prompt(model, text).ids) == n and text != prompt
+        )
+    return found
+
+
+def _grouped():
+    singles = _components("zero").singles
+    return Components(small(), replacement="zero", groups=by_layer(singles))
+
+
+CASES = {
+    "components zero": (lambda: _components("zero"), OTHERS),
+    "components mean": (lambda: _components("mean"), OTHERS),
+    "components small batches": (lambda: _components("mean", batch_size=3), OTHERS),
+    "components other": (_patching, OTHERS),
+    "components layers": (lambda: _components("mean", ("layer",)), OTHERS),
+    "components groups": (_grouped, OTHERS),
+    "tokens drop": (lambda: Tokens(small(), PROMPT), BEHAVIORS),
+    "tokens keep positions": (
+        lambda: Tokens(small(), PROMPT, removal="drop-keep-positions"),
+        BEHAVIORS,
+    ),
+    "tokens replace": (lambda: Tokens(small(), PROMPT, removal="replace"), BEHAVIORS),
+    "words": (lambda: Tokens(small(), PROMPT, unit="word"), BEHAVIORS),
+    "spans": (lambda: Tokens(small(), PROMPT, unit=[(0, 3), (4, 12), (10, 16)]), BEHAVIORS),
+    "token groups": (
+        lambda: Tokens(small(), PROMPT, groups={"name": ["T1", "T2"], "in": ["T9"]}),
+        BEHAVIORS,
+    ),
+}
+CASES |= {
+    f"components {name}": (
+        lambda name=name: _components("mean", ("head", "mlp", "layer"), name),
+        OTHERS,
+    )
+    for name in ARCHITECTURES
+}
+CASES |= {
+    f"tokens {name}": (
+        lambda name=name: Tokens(small(name), PROMPT, removal="drop-keep-positions"),
+        BEHAVIORS,
+    )
+    for name in ARCHITECTURES
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("case", CASES)
+def test_contract(case, check):
+    make, behaviors = CASES[case]
+    intervention = make()
+    own = values(intervention.model, behaviors, batch_size=intervention.batch_size)
+    check(intervention, behaviors, own)
