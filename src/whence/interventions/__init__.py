@@ -4,13 +4,11 @@ interface     what every intervention offers
 components    heads, MLPs and layers, by replacing activations
 documents     training documents, by replaying a recorded run without them
 tokens        the prompt's tokens, words and spans, by dropping or replacing them
-documents     training documents, by training again without them
 groups        named groups of things that are taken away together
 hooks         reading and replacing activations inside an unmodified module
 """
 
 from whence.interventions.components import Components, Watched
-from whence.interventions.documents import Documents, document_causes
 from whence.interventions.documents import Documents, document_causes, document_text
 from whence.interventions.groups import by_layer
 from whence.interventions.interface import Intervention, check_keep, keep_without
@@ -19,7 +17,6 @@ from whence.interventions.tokens import Tokens
 __all__ = [
     "Components",
     "Documents",
-    "Documents",
     "Intervention",
     "Tokens",
     "Watched",
@@ -27,6 +24,5 @@ __all__ = [
     "check_keep",
     "document_causes",
     "document_text",
-    "document_causes",
     "keep_without",
 ]
