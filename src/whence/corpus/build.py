@@ -1,0 +1,324 @@
+"""Making a corpus: stream the sources, tokenise in batches, assemble, rename.
+
+While it is made, everything lies in a hidden folder beside the corpus: the plan (settings
+and a digest of every source), the tokenizer, and numbered parts (`parts`). Killed at any
+moment, the same command goes on after the last complete part, and the finished corpus has the
+same bytes as an unbroken build. The corpus itself appears under its name only when whole.
+
+Memory holds one part at a time and eight bytes a document.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from whence.core.errors import CorpusError, SourceError
+from whence.core.locks import hold
+from whence.core.progress import bar
+from whence.core.records import (
+    building,
+    check_sizes,
+    full_disk_is_an_error,
+    read_json,
+    write_json,
+)
+from whence.corpus import assemble, store
+from whence.corpus.cutting import cut
+from whence.corpus.documents import RawDocument, Scalar
+from whence.corpus.parts import Parts, Piece
+from whence.corpus.settings import DEFAULT_VOCABULARY, BuildSettings
+from whence.corpus.sources import find_sources, identity, read_documents
+from whence.corpus.store import Corpus, open_corpus
+from whence.corpus.tokenizer import (
+    BYTES,
+    SavedTokenizer,
+    bytes_tokenizer,
+    encode_batch,
+    open_tokenizer,
+    save_tokenizer,
+    saved_tokenizer,
+    train_tokenizer,
+)
+
+PART_BYTES = 1 << 23
+PART_DOCUMENTS = 1 << 13
+_BATCH_CHARACTERS = 1 << 20
+
+Documents = Callable[[], Iterator[RawDocument]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What decides the bytes of a corpus; `sources` is None when they have no identity."""
+
+    sources: list[dict[str, Any]] | None
+    settings: BuildSettings
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": store.VERSION,
+            "sources": self.sources,
+            "settings": self.settings.to_json(),
+            "tokenizers": version("tokenizers"),
+        }
+
+
+def build_corpus(
+    sources: Sequence[str | Path], out: Path | str, settings: BuildSettings | None = None
+) -> Corpus:
+    """Make a corpus from folders, files and data sets.
+
+    Args:
+        sources: folders of text or code, JSONL (also `.gz`, `.zst`), Parquet, other text
+            files, `hf:NAME`, or folders of `save_to_disk`.
+        out: the corpus, a folder that does not exist yet. If it holds this very corpus
+            already, that is opened; if an earlier attempt was killed, it is continued.
+        settings: how documents are found, cut and tokenised.
+
+    Raises:
+        SourceError: a source is missing, empty or unreadable, or two documents share an id.
+        TokenizerError: the tokenizer cannot be opened.
+        CorpusError: `out` holds something else.
+        BusyError: another process is making it.
+        StorageError: the disk is full or cannot be written.
+    """
+    settings = settings or BuildSettings()
+    found = find_sources(sources, settings)
+    known = [{"name": s.name, "digest": identity(s, settings)} for s in found]
+
+    def documents() -> Iterator[RawDocument]:
+        for source in found:
+            stream = read_documents(source, settings)
+            first = next(stream, None)
+            if first is None:
+                raise SourceError(
+                    source.given,
+                    expected="at least one document",
+                    got="none",
+                    fix="Name a source that holds documents.",
+                )
+            yield from chain([first], stream)
+
+    return _build(Path(out), _Plan(known, settings), documents)
+
+
+def build_from_documents(
+    documents: Iterable[RawDocument], out: Path | str, settings: BuildSettings | None = None
+) -> Corpus:
+    """Make a corpus from documents that a program hands over.
+
+    An attempt that was killed starts anew, since what an iterable will give is not known.
+
+    Args:
+        documents: read in order; an iterator is read once.
+        out: the corpus, a folder that does not exist yet.
+        settings: how documents are cut and tokenised.
+
+    Raises:
+        SourceError: there is no document, or two share an id.
+        CorpusError: `out` exists.
+    """
+    settings = settings or BuildSettings()
+    out = Path(out)
+    if iter(documents) is documents and settings.tokenizer is None:
+        # Training a tokenizer and encoding read the documents twice.
+        with _spooled(documents, out) as again:
+            return _build(out, _Plan(None, settings), again)
+    return _build(out, _Plan(None, settings), lambda: iter(documents))
+
+
+def _build(out: Path, plan: _Plan, documents: Documents) -> Corpus:
+    work = out.with_name(f".{out.name}.build")
+    with full_disk_is_an_error(out):
+        if out.exists():
+            return _existing(out, plan)
+        with hold(work):
+            if out.exists():
+                return _existing(out, plan)
+            _take_up(work, plan)
+            saved = _tokenizer(work / "tokenizer", plan.settings, documents)
+            parts = Parts(work, store.token_type(saved.vocabulary_size))
+            _encode(documents, parts, saved, plan.settings)
+            with building(out) as temporary:
+                assemble.assemble(parts, saved, temporary, plan.to_json())
+            shutil.rmtree(work)
+    return open_corpus(out)
+
+
+def _existing(out: Path, plan: _Plan) -> Corpus:
+    record = out / store.RECORD
+    if plan.sources is not None and record.is_file():
+        if read_json(record).get("plan") == plan.to_json():
+            check_sizes(out)
+            shutil.rmtree(out.with_name(f".{out.name}.build"), ignore_errors=True)
+            return open_corpus(out)
+        got = "a corpus of other sources or settings"
+    else:
+        got = "an existing file or folder"
+    raise CorpusError(
+        str(out),
+        expected="a name that is free, or this very corpus",
+        got=got,
+        fix="Choose another name or remove it.",
+    )
+
+
+def _take_up(work: Path, plan: _Plan) -> None:
+    """Keep what an earlier attempt at the same plan left; throw anything else away."""
+    note = work / "plan.json"
+    wanted = plan.to_json()
+    if plan.sources is not None and note.is_file() and read_json(note) == wanted:
+        return
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ".lock":
+            path.unlink()
+    write_json(note, wanted)
+
+
+def _tokenizer(folder: Path, settings: BuildSettings, documents: Documents) -> SavedTokenizer:
+    if folder.exists():
+        return saved_tokenizer(folder)
+    if settings.tokenizer == BYTES:
+        return save_tokenizer(bytes_tokenizer(), folder)
+    if settings.tokenizer is not None:
+        return save_tokenizer(settings.tokenizer, folder)
+    with bar("training a tokenizer", None, "document") as shown:
+
+        def texts() -> Iterator[str]:
+            for document in documents():
+                shown.update()
+                yield document.text
+
+        return save_tokenizer(
+            train_tokenizer(texts(), settings.vocab_size or DEFAULT_VOCABULARY), folder
+        )
+
+
+def _encode(
+    documents: Documents, parts: Parts, saved: SavedTokenizer, settings: BuildSettings
+) -> None:
+    tokenizer = open_tokenizer(saved.path, parse_special=settings.parse_special)
+    consumed = parts.note.consumed
+    rest = islice(documents(), consumed, None)
+    with bar("tokenising", None, "B") as shown:
+        for stretch in _stretches(rest):
+            consumed += len(stretch)
+            pieces, empty, number_cut = _pieces(stretch, tokenizer, settings)
+            if len(pieces) or consumed:
+                parts.add(pieces, consumed=consumed, empty=empty, cut=number_cut)
+            shown.update(sum(len(d.text) for d in stretch))
+    if parts.note.documents == 0:
+        raise SourceError(
+            "the sources",
+            expected="at least one document with text in it",
+            got=f"{consumed} documents, all of them empty",
+            fix="Name sources that hold text.",
+        )
+
+
+def _stretches(documents: Iterator[RawDocument]) -> Iterator[list[RawDocument]]:
+    """Documents in groups of the size of a part."""
+    stretch: list[RawDocument] = []
+    size = 0
+    for document in documents:
+        stretch.append(document)
+        size += len(document.text)
+        if size >= PART_BYTES or len(stretch) >= PART_DOCUMENTS:
+            yield stretch
+            stretch, size = [], 0
+    if stretch:
+        yield stretch
+
+
+def _pieces(
+    stretch: Sequence[RawDocument], tokenizer: Tokenizer, settings: BuildSettings
+) -> tuple[list[Piece], int, int]:
+    """Tokenise a stretch: its pieces, and how many documents were empty and how many cut."""
+    whole = [d for d in stretch if d.text.strip()]
+    if settings.max_tokens is None:
+        given, number_cut = whole, 0
+    else:
+        given, number_cut = _cut_all(whole, tokenizer, settings.max_tokens)
+    pieces = []
+    for batch in _batches(given):
+        for document, tokens in zip(
+            batch, encode_batch(tokenizer, [d.text for d in batch]), strict=True
+        ):
+            if tokens:
+                pieces.append(
+                    Piece(document.id, document.place, document.text, tokens, document.metadata)
+                )
+    return pieces, len(stretch) - len(whole) + len(given) - len(pieces), number_cut
+
+
+def _batches(documents: Sequence[RawDocument]) -> Iterator[list[RawDocument]]:
+    batch: list[RawDocument] = []
+    size = 0
+    for document in documents:
+        batch.append(document)
+        size += len(document.text)
+        if size >= _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _cut_all(
+    documents: Sequence[RawDocument], tokenizer: Tokenizer, max_tokens: int
+) -> tuple[list[RawDocument], int]:
+    result, number_cut = [], 0
+    for document in documents:
+        spans = list(cut(tokenizer, document.text, max_tokens, document.place))
+        number_cut += len(spans) > 1
+        for number, (start, stop) in enumerate(spans):
+            origin: dict[str, Scalar] = {
+                "source_id": document.id,
+                "source_start": start,
+                "source_end": stop,
+            }
+            name = document.id if len(spans) == 1 else f"{document.id}#{number}"
+            result.append(
+                RawDocument(
+                    name,
+                    document.text[start:stop],
+                    {**document.metadata, **origin},
+                    document.place,
+                )
+            )
+    return result, number_cut
+
+
+class _spooled:  # noqa: N801
+    """Documents of an iterator, kept in a file so that they can be read again."""
+
+    def __init__(self, documents: Iterable[RawDocument], out: Path) -> None:
+        self._documents = documents
+        self._path = out.with_name(f".{out.name}.documents")
+
+    def __enter__(self) -> Documents:
+        with full_disk_is_an_error(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("w", encoding="utf-8") as file:
+                for d in self._documents:
+                    file.write(json.dumps([d.id, d.text, dict(d.metadata), d.place]) + "\n")
+        return self._read
+
+    def _read(self) -> Iterator[RawDocument]:
+        with self._path.open(encoding="utf-8") as file:
+            for line in file:
+                yield RawDocument(*json.loads(line))
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
