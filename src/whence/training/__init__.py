@@ -1,0 +1,47 @@
+"""Fit a model to a corpus and keep a journal from which it can be trained again.
+
+recipe         what a person chooses
+plan           the recipe with everything closed
+pieces         documents as training sees them, cut where they are longer than a row
+order          which piece is where in which step
+batch          pieces as tensors; the mask that keeps them apart
+isolation      the proof, before training, that they are apart
+losses         nats a predicted token, times document weights
+optimizer      AdamW with epsilon inside the root; the learning rate
+architectures  from a recipe to a Hugging Face module
+numerics       threads, deterministic kernels, attention kernel
+loop           the steps
+journal        one line a step
+checkpoints    states that transformers opens
+train          start or resume
+run            open a recorded training
+replay         a training with other document weights, opened
+replays        making them
+workers        making them in other processes
+"""
+
+from whence.training.batch import Batch, document_batches
+from whence.training.checkpoints import Checkpoint, adam_state
+from whence.training.losses import token_losses
+from whence.training.order import Order
+from whence.training.pieces import Pieces, pieces
+from whence.training.recipe import Recipe
+from whence.training.replay import Replay
+from whence.training.run import Run, open_run
+from whence.training.train import train
+
+__all__ = [
+    "Batch",
+    "Checkpoint",
+    "Order",
+    "Pieces",
+    "Recipe",
+    "Replay",
+    "Run",
+    "adam_state",
+    "document_batches",
+    "open_run",
+    "pieces",
+    "token_losses",
+    "train",
+]

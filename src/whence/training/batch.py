@@ -1,0 +1,151 @@
+"""A batch: pieces of documents as tensors, each token knowing its document.
+
+In a packed batch several pieces share a row and must not see one another. What was
+measured to keep them apart in every architecture that can keep them apart is an additive
+float mask of four axes, positions that start again at 0 with each piece, and no cache; a
+boolean mask is right under one attention kernel and silently wrong under another.
+`whence.training.isolation` proves it for the architecture before a run relies on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from whence.training.order import Order, pack
+from whence.training.pieces import Documents, Pieces, piece_tokens, pieces
+
+NOTHING = -100
+"""Target of a position that predicts nothing; the value that PyTorch's losses ignore."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Batch:
+    """Rows of pieces.
+
+    Attributes:
+        ids: token ids; 0 in the padding.
+        targets: the next token of the same piece, or `NOTHING` where there is none.
+        documents: index of the document a token belongs to; -1 in the padding.
+        segments: number of the piece within its row; -1 in the padding.
+        positions: position within the piece.
+        framed: position within the framed document (see `whence.training.pieces`).
+        packed: whether rows hold several pieces, which then need a mask.
+    """
+
+    ids: Int[Tensor, "row position"]
+    targets: Int[Tensor, "row position"]
+    documents: Int[Tensor, "row position"]
+    segments: Int[Tensor, "row position"]
+    positions: Int[Tensor, "row position"]
+    framed: Int[Tensor, "row position"]
+    packed: bool
+
+    @property
+    def predicts(self) -> Bool[Tensor, "row position"]:
+        """Where something is predicted."""
+        return self.targets != NOTHING
+
+    @property
+    def predicted(self) -> int:
+        """How many tokens are predicted."""
+        return int(self.predicts.sum())
+
+    def to(self, device: str | torch.device) -> Batch:
+        """The same batch on another device."""
+        if torch.device(device) == self.ids.device:
+            return self
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "packed"}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+
+
+def make_batch(corpus: Documents, order: Order, *, packed: bool) -> Batch:
+    """The batch of one step.
+
+    Args:
+        corpus: where the documents are.
+        order: the entries of one step.
+        packed: whether rows hold several pieces.
+    """
+    wanted = order.pieces
+    lengths = wanted.lengths
+    owner = np.repeat(np.arange(len(wanted)), lengths)
+    within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    row, column = order.row.astype(np.int64), order.column.astype(np.int64)
+    shape = (int(row.max()) + 1, int((column + lengths).max()))
+    flat = row[owner] * shape[1] + column[owner] + within
+    tokens = piece_tokens(corpus, wanted)
+    following = np.append(tokens[1:], 0)
+    following[np.cumsum(lengths) - 1] = NOTHING
+    segment = np.arange(len(row)) - np.searchsorted(row, row)
+
+    def lay(values: Int[np.ndarray, " token"], empty: int) -> Int[Tensor, "row position"]:
+        laid = np.full(shape[0] * shape[1], empty, dtype=np.int64)
+        laid[flat] = values
+        return torch.from_numpy(laid.reshape(shape))
+
+    return Batch(
+        ids=lay(tokens, 0),
+        targets=lay(following, NOTHING),
+        documents=lay(wanted.document[owner], -1),
+        segments=lay(segment[owner], -1),
+        positions=lay(within, 0),
+        framed=lay(within + wanted.start[owner], 0),
+        packed=packed,
+    )
+
+
+def separating_mask(batch: Batch, dtype: torch.dtype) -> Float[Tensor, "row 1 position position"]:
+    """What to add to attention scores: 0 for earlier tokens of the same piece, else very low.
+
+    Padding sees the padding before it, so that no position is without anything to see.
+    """
+    length = batch.ids.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=batch.ids.device).tril_()
+    same = batch.segments[:, :, None] == batch.segments[:, None, :]
+    mask = torch.full(same.shape, torch.finfo(dtype).min, dtype=dtype, device=same.device)
+    return mask.masked_fill_(same & causal, 0.0)[:, None]
+
+
+def document_batches(
+    corpus: Documents,
+    documents: Int[np.ndarray, " n"],
+    context: int,
+    *,
+    rows: int,
+    packed: bool,
+) -> Iterator[Batch]:
+    """Batches that hold given documents once each, in the order given.
+
+    Args:
+        corpus: where the documents are.
+        documents: their indices.
+        context: longest row, tokens; use the run's, so that pieces are cut as in training.
+        rows: rows a batch.
+        packed: several pieces a row (first fit), or one, padded to the longest of the batch.
+    """
+    wanted = pieces(corpus, context, documents)
+    yield from piece_batches(corpus, wanted, context, rows=rows, packed=packed)
+
+
+def piece_batches(
+    corpus: Documents, wanted: Pieces, context: int, *, rows: int, packed: bool
+) -> Iterator[Batch]:
+    """Batches that hold given pieces once each; see `document_batches`."""
+    row, column = np.arange(len(wanted)), np.zeros(len(wanted), dtype=np.int64)
+    if packed and len(wanted):
+        row, column = pack(wanted.lengths, context)
+    by_place = np.lexsort((column, row))
+    row, column, wanted = row[by_place], column[by_place], wanted.take(by_place)
+    for first in range(0, int(row.max(initial=-1)) + 1, rows):
+        chosen = slice(*np.searchsorted(row, [first, first + rows]))
+        part = wanted.take(np.arange(chosen.start, chosen.stop))
+        entries = (row[chosen] - first, column[chosen], part.document, part.start, part.stop)
+        yield make_batch(
+            corpus, Order(np.zeros(len(part), dtype=np.int64), *entries), packed=packed
+        )

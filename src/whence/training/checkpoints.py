@@ -1,0 +1,165 @@
+"""Checkpoints: a sealed folder that transformers opens, with the optimizer's state beside.
+
+checkpoints/step-00000100/
+    config.json, model.safetensors, ...   as save_pretrained writes them
+    tokenizer.json, ...                   the corpus's tokenizer
+    optimizer.safetensors                 "first.NAME" and "second.NAME" of each parameter
+    state.json                            the step
+    manifest.json                         sizes and digests of all of them
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers.utils import logging
+
+from whence.core.errors import DamagedError, RunError
+from whence.core.records import building, check_digests, check_sizes, read_json, write_json
+from whence.models import open_model
+from whence.training.numerics import DTYPES, implementation
+from whence.training.optimizer import Moments
+from whence.training.recipe import Recipe
+
+OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One kept state of a run.
+
+    Attributes:
+        step: after how many updates.
+        path: its folder; `AutoModelForCausalLM.from_pretrained(path)` opens it.
+        learning_rate: of the update that starts from it; for the last, of the last update.
+    """
+
+    step: int
+    path: Path
+    learning_rate: float
+
+
+@dataclass(eq=False, slots=True)
+class State:
+    """A training between two steps.
+
+    Attributes:
+        module: the model, in training mode.
+        moments: the optimizer's, in the order of `module.named_parameters()`.
+        step: how many updates were made.
+    """
+
+    module: nn.Module
+    moments: Moments
+    step: int
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What is trained."""
+        return [p for p in self.module.parameters() if p.requires_grad]
+
+    @classmethod
+    def fresh(cls, module: nn.Module) -> State:
+        """Before the first step."""
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        zeros = [[torch.zeros_like(p) for p in parameters] for _ in range(2)]
+        return cls(module, Moments(*zeros), 0)
+
+
+def schedule(steps: int, every: int, *, log: bool) -> tuple[int, ...]:
+    """The steps whose state is kept: first, last, every so many, and powers of two."""
+    kept = {0, steps, *range(0, steps, every)}
+    if log:
+        kept |= {2**k for k in range(steps.bit_length()) if 2**k <= steps}
+    return tuple(sorted(kept))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bars from transformers; its setting comes back after."""
+    settings: Any = logging
+    shown = settings.is_progress_bar_enabled()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            settings.enable_progress_bar()
+
+
+def folder_name(step: int) -> str:
+    """The name of a checkpoint's folder; sorts by step."""
+    return f"step-{step:08d}"
+
+
+def save_checkpoint(state: State, folder: Path, tokenizer: Path) -> None:
+    """Write a sealed checkpoint; nothing is there under its name before it is whole."""
+    with building(folder) as temporary:
+        with quiet():
+            module: Any = state.module
+            module.save_pretrained(temporary)
+        for file in sorted(tokenizer.iterdir()):
+            if file.is_file() and file.name != "manifest.json":
+                shutil.copyfile(file, temporary / file.name)
+        names = [n for n, p in state.module.named_parameters() if p.requires_grad]
+        tensors = {f"first.{n}": t for n, t in zip(names, state.moments.first, strict=True)}
+        tensors |= {f"second.{n}": t for n, t in zip(names, state.moments.second, strict=True)}
+        save_file({k: t.contiguous() for k, t in tensors.items()}, temporary / OPTIMIZER)
+        write_json(temporary / STATE, {"version": 1, "step": state.step})
+
+
+def load_checkpoint(folder: Path, recipe: Recipe) -> State:
+    """Go on from a checkpoint.
+
+    Raises:
+        DamagedError: a file is missing or altered.
+    """
+    check_digests(folder)
+    module = open_model(
+        folder,
+        device=recipe.device,
+        dtype=DTYPES[recipe.dtype],
+        attention=implementation(recipe.attention),
+    ).module.train()
+    tensors = load_file(folder / OPTIMIZER, device=recipe.device)
+    names = [n for n, p in module.named_parameters() if p.requires_grad]
+    try:
+        moments = Moments(*([tensors[f"{k}.{n}"] for n in names] for k in ("first", "second")))
+    except KeyError as error:
+        raise DamagedError(
+            str(folder / OPTIMIZER),
+            expected="two moments for every parameter",
+            got=f"none under {error}",
+            fix="Make the run again with this version.",
+        ) from None
+    return State(module, moments, int(read_json(folder / STATE)["step"]))
+
+
+def adam_state(checkpoint: Checkpoint | Path) -> dict[str, Tensor]:
+    """The running mean of each parameter's squared gradient, by parameter name.
+
+    As stored: divide by 1 - b2^step to take out the bias of the zeros it began with.
+
+    Raises:
+        RunError: the checkpoint holds no optimizer state.
+    """
+    folder = checkpoint.path if isinstance(checkpoint, Checkpoint) else checkpoint
+    if not (folder / OPTIMIZER).is_file():
+        raise RunError(
+            str(folder),
+            expected="a checkpoint with the optimizer's state",
+            got=f"no {OPTIMIZER}",
+            fix="Use a run that was trained by Whence.",
+        )
+    check_sizes(folder)
+    tensors = load_file(folder / OPTIMIZER)
+    return {k.removeprefix("second."): t for k, t in tensors.items() if k.startswith("second.")}

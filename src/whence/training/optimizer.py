@@ -1,0 +1,124 @@
+"""AdamW with its epsilon inside the square root, and the learning rate's schedule.
+
+One update of a parameter p with gradient g, at update t = 1, 2, ...:
+
+    m  <- b1 m + (1 - b1) g
+    v  <- b2 v + (1 - b2) g^2
+    p  <- p - rate * ( m / (1 - b1^t) / sqrt( v / (1 - b2^t) + epsilon ) + decay * p )
+
+PyTorch adds its epsilon outside: sqrt(v) + eps. At a parameter that never had a gradient
+(the embedding of a token not yet seen) v is 0 and the root has no finite derivative there,
+so nothing could be differentiated through such a run. Inside the root an epsilon of
+eps^2 acts on the same gradients. Decay is decoupled (Loshchilov & Hutter 2019, "Decoupled
+weight decay regularization", algorithm 2); parameters of one axis (norms, biases) are
+not decayed.
+
+The step is a function of tensors that changes nothing in place, so that later work can
+differentiate through it.
+
+References:
+    Kingma & Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from whence.training.recipe import Schedule
+
+NORM_FLOOR = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class AdamW:
+    """Settings of the update.
+
+    Attributes:
+        betas: decay rates of the two moments.
+        epsilon: inside the square root; in units of a squared gradient.
+        weight_decay: decoupled.
+    """
+
+    betas: tuple[float, float]
+    epsilon: float
+    weight_decay: float
+
+
+class Moments(NamedTuple):
+    """Running means of the gradient and of its square, one tensor a parameter."""
+
+    first: list[Tensor]
+    second: list[Tensor]
+
+
+def adamw_step(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    moments: Moments,
+    *,
+    step: int,
+    rate: float,
+    settings: AdamW,
+) -> tuple[list[Tensor], Moments]:
+    """One update.
+
+    Args:
+        parameters: the values before.
+        gradients: of the loss, after clipping.
+        moments: those of the update before; zeros at first.
+        step: number of this update, from 1.
+        rate: learning rate of this update.
+        settings: betas, epsilon and decay.
+
+    Returns:
+        The parameters and moments after it, as new tensors.
+    """
+    b1, b2 = settings.betas
+    first = torch._foreach_lerp(moments.first, gradients, 1 - b1)
+    second = list(torch._foreach_mul(moments.second, b2))
+    torch._foreach_addcmul_(second, gradients, gradients, 1 - b2)
+    scale = torch._foreach_div(second, 1 - b2**step)
+    torch._foreach_add_(scale, settings.epsilon)
+    torch._foreach_sqrt_(scale)
+    kept = [1 - rate * settings.weight_decay if p.dim() > 1 else 1.0 for p in parameters]
+    after = torch._foreach_mul(parameters, kept)
+    torch._foreach_addcdiv_(after, first, scale, -rate / (1 - b1**step))
+    return list(after), Moments(list(first), second)
+
+
+def clip(gradients: list[Tensor], limit: float) -> tuple[list[Tensor], Tensor]:
+    """Scale gradients so that their global norm is at most `limit`.
+
+    Returns:
+        The scaled gradients, and the norm before.
+    """
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    factor = (limit / (norm + NORM_FLOOR)).clamp(max=1.0)
+    return list(torch._foreach_mul(gradients, factor)), norm
+
+
+def learning_rate(
+    step: int, steps: int, *, peak: float, warmup: int, schedule: Schedule, final: float
+) -> float:
+    """The rate of one update.
+
+    Args:
+        step: number of the update, from 1.
+        steps: number of the last.
+        peak: the rate at the end of the warm-up.
+        warmup: updates in which it rises linearly; the first already has peak / warmup.
+        schedule: how it falls from there to `final * peak` at the last update.
+        final: share of the peak.
+    """
+    if step <= warmup:
+        return peak * step / warmup
+    if schedule == "constant":
+        return peak
+    done = (step - warmup) / max(steps - warmup, 1)
+    share = 1 - done if schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return peak * (final + (1 - final) * share)

@@ -1,0 +1,222 @@
+"""Training again with other document weights, once or many times, here or in workers.
+
+The weight of a document acts from the first step that sees the document. Up to there a
+replay repeats the run bit by bit, so it starts from the run's last checkpoint before, and
+copies the journal up to it. A finished replay is sealed under a key made of everything
+that can change it, and is never made twice; an interrupted one goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from whence.core.errors import RunError
+from whence.core.locks import hold
+from whence.core.progress import bar
+from whence.core.records import building, digest, write_bytes, write_json
+from whence.training.architectures import build_config, build_module
+from whence.training.checkpoints import State, folder_name, load_checkpoint
+from whence.training.journal import JOURNAL
+from whence.training.loop import CHECKPOINTS, Task, finish, latest, resume
+from whence.training.numerics import DTYPES, numerics
+from whence.training.order import Order, draw_order
+from whence.training.pieces import pieces
+from whence.training.replay import MODEL, RECORD, WEIGHTS, Replay, open_replay
+from whence.training.run import REPLAYS, Run
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Wanted:
+    """One replay, fully said.
+
+    Attributes:
+        weights: one a document.
+        start: step of the run's checkpoint it starts from.
+        late: whether weights act only from `start` on although they matter earlier.
+        seed: of another initialisation and order, or None.
+        keep_checkpoints: keep the states in between.
+    """
+
+    weights: Float[np.ndarray, " document"]
+    start: int
+    late: bool
+    seed: int | None
+    keep_checkpoints: bool
+
+    def record(self, run: Run) -> dict[str, Any]:
+        """What is written to `replay.json`."""
+        return {
+            "whence": "replay",
+            "version": 1,
+            "run": run.digest,
+            "weights": digest(np.ascontiguousarray(self.weights).tobytes()),
+            "changed": int((self.weights != 1).sum()),
+            "start": self.start,
+            "late": self.late,
+            "seed": self.seed,
+            "keep_checkpoints": self.keep_checkpoints,
+            "steps": run.steps,
+        }
+
+    def place(self, run: Run) -> Path:
+        """Where it is, or will be, kept; an early start changes nothing, so it is no key."""
+        record = self.record(run)
+        if not self.late:
+            del record["start"]
+        key = digest(record).removeprefix("sha256:")[:32]
+        return run.path / REPLAYS / key
+
+
+def want(
+    run: Run,
+    weights: Float[np.ndarray, " given"],
+    first_steps: Int[np.ndarray, " document"],
+    *,
+    start: int | None,
+    seed: int | None,
+    keep_checkpoints: bool,
+) -> Wanted:
+    """Choose where a replay starts.
+
+    Raises:
+        RunError: the weights do not fit, or no state of the start was kept.
+    """
+    weights = np.ascontiguousarray(weights, dtype=np.float64)
+    if weights.shape != first_steps.shape or not np.isfinite(weights).all():
+        raise RunError(
+            "weights",
+            expected=f"a finite number for each of {len(first_steps)} documents",
+            got=f"shape {weights.shape}"
+            + ("" if np.isfinite(weights).all() else " with numbers that are not finite"),
+            fix="Give 1 to every document that should stay as it was, and 0 to one left out.",
+        )
+    if seed == run.recipe.seed:
+        seed = None
+    if seed is not None:
+        return Wanted(weights, 0, False, seed, keep_checkpoints)
+    matters = int(first_steps[weights != 1].min(initial=run.steps + 1))
+    if start is None:
+        start = max(c.step for c in run.checkpoints if c.step < matters)
+        # With all weights 1 nothing would be left to do, and nothing be shown.
+        start = 0 if matters > run.steps and (weights == 1).all() else start
+    run.checkpoint(start)
+    return Wanted(weights, start, start >= matters, None, keep_checkpoints)
+
+
+def replay_many(
+    run: Run,
+    weights: Sequence[Float[np.ndarray, " document"]],
+    workers: int | None,
+    *,
+    start: int | None,
+    seed: int | None,
+    keep_checkpoints: bool,
+) -> list[Replay]:
+    """Make or open replays; see `Run.replay_many`."""
+    order = run.order if seed is None else _order(run, seed)
+    first_steps = order.first_steps(run.record["corpus"]["documents"])
+    options: dict[str, Any] = {"start": start, "seed": seed, "keep_checkpoints": keep_checkpoints}
+    wanted = [want(run, w, first_steps, **options) for w in weights]
+    places = [w.place(run) for w in wanted]
+    missing = {p: w for p, w in zip(places, wanted, strict=True) if not p.is_dir()}
+    if workers is None:
+        workers = max(1, len(os.sched_getaffinity(0)) // run.recipe.threads)
+    if min(workers, len(missing)) > 1:
+        from whence.training.workers import make_in_workers  # noqa: PLC0415  (workers make replays)
+
+        make_in_workers(run, list(missing.values()), min(workers, len(missing)))
+    else:
+        with bar("replays", len(missing), unit="replay") as shown:
+            for one in missing.values():
+                make_replay(run, one)
+                shown.update()
+    return [open_replay(p, run.checkpoints) for p in places]
+
+
+def make_replay(run: Run, wanted: Wanted) -> Path:
+    """Make one replay in this process, or go on with an interrupted one.
+
+    Returns:
+        Its folder.
+
+    Raises:
+        BusyError: another process makes it.
+    """
+    place = wanted.place(run)
+    work = place.with_name(f".{place.name}.work")
+    with hold(work), numerics(run.recipe):
+        if not place.is_dir():
+            task = _task(run, wanted, work)
+            finish(task, _state(run, wanted, task))
+            _seal(run, wanted, work, place)
+    shutil.rmtree(work, ignore_errors=True)
+    return place
+
+
+def _task(run: Run, wanted: Wanted, work: Path) -> Task:
+    plan = run.plan
+    if wanted.seed is not None:
+        plan = replace(plan, recipe=replace(plan.recipe, seed=wanted.seed))
+    kept = {s for s in plan.kept if s > wanted.start} if wanted.keep_checkpoints else set()
+    weights = torch.as_tensor(wanted.weights, dtype=DTYPES[plan.recipe.dtype])
+    return Task(
+        plan=plan,
+        corpus=run.corpus(),
+        order=run.order if wanted.seed is None else _order(run, wanted.seed),
+        weights=weights.to(plan.recipe.device),
+        folder=work,
+        kept=frozenset(kept | {plan.steps}),
+        what="replay",
+    )
+
+
+def _state(run: Run, wanted: Wanted, task: Task) -> State:
+    found = latest(task.folder)
+    if found is not None:
+        return resume(task, found)
+    if wanted.seed is not None:
+        (task.folder / JOURNAL).unlink(missing_ok=True)
+        return State.fresh(
+            build_module(task.plan.recipe, build_config(task.plan.recipe, task.corpus))
+        )
+    lines = (run.path / JOURNAL).read_bytes().split(b"\n")[: wanted.start]
+    write_bytes(task.folder / JOURNAL, b"".join(line + b"\n" for line in lines))
+    return load_checkpoint(run.checkpoint(wanted.start).path, task.plan.recipe)
+
+
+def _order(run: Run, seed: int) -> Order:
+    """The order of another seed, as many steps long as the run."""
+    recipe = run.recipe
+    return draw_order(
+        pieces(run.corpus(), recipe.context),
+        recipe.context,
+        recipe.rows,
+        seed=seed,
+        steps=run.steps,
+        epochs=recipe.epochs,
+        packed=run.plan.packed,
+    )
+
+
+def _seal(run: Run, wanted: Wanted, work: Path, place: Path) -> None:
+    with building(place) as temporary:
+        np.save(temporary / WEIGHTS, wanted.weights)
+        write_json(temporary / RECORD, wanted.record(run))
+        shutil.copyfile(work / JOURNAL, temporary / JOURNAL)
+        checkpoints = work / CHECKPOINTS
+        shutil.copytree(checkpoints / folder_name(run.steps), temporary / MODEL)
+        if wanted.keep_checkpoints:
+            shutil.copytree(
+                checkpoints,
+                temporary / CHECKPOINTS,
+                ignore=shutil.ignore_patterns(folder_name(run.steps)),
+            )
