@@ -9,6 +9,7 @@ cutting     long documents into pieces, at paragraphs and sentences
 parts       what a build has done so far; makes it resumable
 build       sources -> parts -> corpus
 assemble    the files of a corpus
+arrays      arrays in files
 store       an opened corpus
 spans       characters <-> tokens
 index       the interface of searching

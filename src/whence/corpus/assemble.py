@@ -16,15 +16,15 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Shaped
 
 from whence.core.progress import progress
 from whence.core.records import digest, write_json
 from whence.corpus import store
+from whence.corpus.arrays import ArrayFile
 from whence.corpus.parts import Note, Parts
 from whence.corpus.tokenizer import SavedTokenizer
 
@@ -74,10 +74,12 @@ def assemble(parts: Parts, saved: SavedTokenizer, folder: Path, plan: Mapping[st
 def _write_arrays(parts: Parts, folder: Path, token_type: np.dtype[Any]) -> dict[str, str]:
     note = parts.note
     columns = {
-        "tokens": _Array(folder / store.TOKENS, token_type, note.tokens),
-        "offsets": _Array(folder / store.OFFSETS, np.dtype(np.int64), note.documents + 1),
-        "text_offsets": _Array(folder / store.TEXT_OFFSETS, np.dtype(np.int64), note.documents + 1),
-        "text": _Array(folder / store.TEXT, None, note.bytes),
+        "tokens": ArrayFile(folder / store.TOKENS, token_type, note.tokens),
+        "offsets": ArrayFile(folder / store.OFFSETS, np.dtype(np.int64), note.documents + 1),
+        "text_offsets": ArrayFile(
+            folder / store.TEXT_OFFSETS, np.dtype(np.int64), note.documents + 1
+        ),
+        "text": ArrayFile(folder / store.TEXT, None, note.bytes),
     }
     ends = {"offsets": 0, "text_offsets": 0}
     try:
@@ -97,32 +99,6 @@ def _write_arrays(parts: Parts, folder: Path, token_type: np.dtype[Any]) -> dict
     finally:
         digests = {name: column.close() for name, column in columns.items()}
     return digests
-
-
-class _Array:
-    """A file of numbers, written front to back and hashed on the way."""
-
-    def __init__(self, path: Path, kind: np.dtype[Any] | None, length: int) -> None:
-        self._file: BinaryIO = path.open("wb")
-        self._state = hashlib.sha256()
-        if kind is not None:
-            np.lib.format.write_array_header_1_0(
-                self._file,
-                {
-                    "descr": np.lib.format.dtype_to_descr(kind),
-                    "fortran_order": False,
-                    "shape": (length,),
-                },
-            )
-
-    def write(self, values: Shaped[np.ndarray, " n"]) -> None:
-        data = np.ascontiguousarray(values).view(np.uint8).data
-        self._state.update(data)
-        self._file.write(data)
-
-    def close(self) -> str:
-        self._file.close()
-        return "sha256:" + self._state.hexdigest()
 
 
 def _write_documents(parts: Parts, path: Path) -> str:
@@ -164,8 +140,11 @@ def _in_groups(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _column_names(note: Note) -> dict[str, str]:
-    # "id" is taken; a field of that name which is not the id gets an underscore.
-    return {f: f + "_" * (1 if f == "id" else 0) for f in note.fields}
+    # "id" is taken: a field of that name which is not the id gets underscores.
+    names = {f: f for f in note.fields}
+    while names.get("id") in ("id", *(names.keys() - {"id"})):
+        names["id"] += "_"
+    return names
 
 
 def _column_type(kinds: frozenset[str]) -> pa.DataType:

@@ -32,7 +32,7 @@ from whence.core.records import (
     write_json,
 )
 from whence.corpus import assemble, store
-from whence.corpus.cutting import cut
+from whence.corpus.cutting import Cut, cut_all
 from whence.corpus.documents import RawDocument, Scalar
 from whence.corpus.parts import Parts, Piece
 from whence.corpus.settings import DEFAULT_VOCABULARY, BuildSettings
@@ -215,8 +215,7 @@ def _encode(
         for stretch in _stretches(rest):
             consumed += len(stretch)
             pieces, empty, number_cut = _pieces(stretch, tokenizer, settings)
-            if len(pieces) or consumed:
-                parts.add(pieces, consumed=consumed, empty=empty, cut=number_cut)
+            parts.add(pieces, consumed=consumed, empty=empty, cut=number_cut)
             shown.update(sum(len(d.text) for d in stretch))
     if parts.note.documents == 0:
         raise SourceError(
@@ -245,21 +244,20 @@ def _pieces(
     stretch: Sequence[RawDocument], tokenizer: Tokenizer, settings: BuildSettings
 ) -> tuple[list[Piece], int, int]:
     """Tokenise a stretch: its pieces, and how many documents were empty and how many cut."""
-    whole = [d for d in stretch if d.text.strip()]
-    if settings.max_tokens is None:
-        given, number_cut = whole, 0
-    else:
-        given, number_cut = _cut_all(whole, tokenizer, settings.max_tokens)
-    pieces = []
-    for batch in _batches(given):
-        for document, tokens in zip(
-            batch, encode_batch(tokenizer, [d.text for d in batch]), strict=True
-        ):
-            if tokens:
-                pieces.append(
-                    Piece(document.id, document.place, document.text, tokens, document.metadata)
-                )
-    return pieces, len(stretch) - len(whole) + len(given) - len(pieces), number_cut
+    pieces: list[Piece] = []
+    empty = number_cut = 0
+    for batch in _batches(stretch):
+        if settings.max_tokens is None:
+            encoded = zip(batch, encode_batch(tokenizer, [d.text for d in batch]), strict=True)
+            found = [[Piece(d.id, d.place, d.text, ids, d.metadata)] for d, ids in encoded]
+        else:
+            found = _cut_batch(batch, tokenizer, settings.max_tokens)
+        for own in found:
+            kept = [p for p in own if p.tokens and p.text.strip()]
+            empty += not kept
+            number_cut += len(kept) > 1
+            pieces += kept
+    return pieces, empty, number_cut
 
 
 def _batches(documents: Sequence[RawDocument]) -> Iterator[list[RawDocument]]:
@@ -275,29 +273,28 @@ def _batches(documents: Sequence[RawDocument]) -> Iterator[list[RawDocument]]:
         yield batch
 
 
-def _cut_all(
+def _cut_batch(
     documents: Sequence[RawDocument], tokenizer: Tokenizer, max_tokens: int
-) -> tuple[list[RawDocument], int]:
-    result, number_cut = [], 0
-    for document in documents:
-        spans = list(cut(tokenizer, document.text, max_tokens, document.place))
-        number_cut += len(spans) > 1
-        for number, (start, stop) in enumerate(spans):
-            origin: dict[str, Scalar] = {
-                "source_id": document.id,
-                "source_start": start,
-                "source_end": stop,
-            }
-            name = document.id if len(spans) == 1 else f"{document.id}#{number}"
-            result.append(
-                RawDocument(
-                    name,
-                    document.text[start:stop],
-                    {**document.metadata, **origin},
-                    document.place,
-                )
-            )
-    return result, number_cut
+) -> list[list[Piece]]:
+    texts, places = [d.text for d in documents], [d.place for d in documents]
+    found = cut_all(tokenizer, texts, places, max_tokens)
+    return [_cut_pieces(d, cuts) for d, cuts in zip(documents, found, strict=True)]
+
+
+def _cut_pieces(document: RawDocument, cuts: Sequence[Cut]) -> list[Piece]:
+    pieces = []
+    for number, (start, stop, tokens) in enumerate(cuts):
+        name = document.id if len(cuts) == 1 else f"{document.id}#{number}"
+        origin: dict[str, Scalar] = {
+            "source_id": document.id,
+            "source_start": start,
+            "source_end": stop,
+        }
+        # A field of the source that has one of these names steps aside.
+        own = {key + "_" * (key in origin): value for key, value in document.metadata.items()}
+        text = document.text[start:stop]
+        pieces.append(Piece(name, document.place, text, tokens, {**own, **origin}))
+    return pieces
 
 
 class _spooled:  # noqa: N801

@@ -2,18 +2,25 @@
 
 Of the places at which a piece may end, the last good one in the second half of the room is
 taken: the end of a paragraph, else of a line, else of a sentence, else a blank, else any
-token. The blanks at a cut belong to no piece (the indentation of the next line stays);
+character. The blanks at a cut belong to no piece (the indentation of the next line stays);
 nothing else is lost, and no piece is longer than asked for.
+
+A document is encoded whole to see where cuts may fall, and each piece again by itself, since
+it is a document of its own from then on.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from tokenizers import Tokenizer
+import numpy as np
+from tokenizers import Encoding, Tokenizer
 
 from whence.core.errors import SourceError
+from whence.corpus.spans import Spans, spans_of
+from whence.corpus.tokenizer import encode_batch
 
 # In each, the group that matched is what is left out between two pieces.
 _PAUSES = (
@@ -23,62 +30,103 @@ _PAUSES = (
     re.compile(r"(\s+)"),
 )
 _BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)*")
-_WINDOW = 8
-"""Characters a token that are looked at first; more when these were not enough."""
+_SMALLER = 0.75
 
 
-def cut(tokenizer: Tokenizer, text: str, max_tokens: int, place: str) -> Iterator[tuple[int, int]]:
-    """Character spans of pieces of at most `max_tokens` tokens, in order.
+class Cut(NamedTuple):
+    """A piece of a text.
+
+    Attributes:
+        start: its first character in the text.
+        stop: one past its last.
+        tokens: its tokens, encoded by itself.
+    """
+
+    start: int
+    stop: int
+    tokens: list[int]
+
+
+def cut_all(
+    tokenizer: Tokenizer, texts: Sequence[str], places: Sequence[str], max_tokens: int
+) -> list[list[Cut]]:
+    """Cut each text into pieces of at most `max_tokens` tokens, in order.
 
     A text that fits is one piece, as it is. A piece of nothing but blanks is left out.
+
+    Args:
+        tokenizer: as documents are encoded.
+        texts: the documents.
+        places: where each came from, for messages.
+        max_tokens: the most a piece may have.
 
     Raises:
         SourceError: a single character takes more tokens than that.
     """
-    start = 0
-    while start < len(text):
-        stop, following = _piece(tokenizer, text, start, max_tokens)
-        if stop == start:
+    encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    planned = [_plan(e, text, max_tokens) for e, text in zip(encodings, texts, strict=True)]
+    wanted = [text[a:b] for text, spans in zip(texts, planned, strict=True) for a, b in spans]
+    encoded = iter(encode_batch(tokenizer, wanted))
+    result = []
+    for text, place, spans in zip(texts, places, planned, strict=True):
+        cuts = [Cut(start, stop, next(encoded)) for start, stop in spans]
+        result.append(
+            [fit for c in cuts for fit in _fitting(tokenizer, text, c, max_tokens, place)]
+        )
+    return result
+
+
+def _plan(encoding: Encoding, text: str, max_tokens: int) -> list[tuple[int, int]]:
+    if len(encoding.ids) <= max_tokens:
+        return [(0, len(text))]
+    return list(_cuts(spans_of(encoding, text), text, max_tokens))
+
+
+def _fitting(
+    tokenizer: Tokenizer, text: str, piece: Cut, max_tokens: int, place: str
+) -> Iterator[Cut]:
+    """The piece, or smaller ones where it takes more tokens by itself than inside the text."""
+    allowed = max_tokens
+    pieces = [piece]
+    while any(len(p.tokens) > max_tokens for p in pieces):
+        allowed = int(allowed * _SMALLER)
+        if allowed == 0:
             raise SourceError(
                 place,
                 expected=f"characters of at most {max_tokens} tokens",
-                got=f"{text[start]!r}, which takes more",
+                got=f"one near {text[piece.start : piece.start + 20]!r} that takes more",
                 fix="Give a larger --max-tokens.",
             )
+        inside = text[piece.start : piece.stop]
+        encoding = tokenizer.encode(inside, add_special_tokens=False)
+        spans = list(_cuts(spans_of(encoding, inside), inside, allowed))
+        encoded = encode_batch(tokenizer, [inside[a:b] for a, b in spans])
+        pieces = [
+            Cut(piece.start + a, piece.start + b, tokens)
+            for (a, b), tokens in zip(spans, encoded, strict=True)
+        ]
+    yield from pieces
+
+
+def _cuts(spans: Spans, text: str, allowed: int) -> Iterator[tuple[int, int]]:
+    """Spans of characters that hold at most `allowed` tokens each, unless one character does."""
+    start = 0
+    while start < len(text):
+        first = int(np.searchsorted(spans.starts, start))
+        if first + allowed >= len(spans.starts):
+            stop = following = len(text)
+        else:
+            # What comes before the first token left out; a character that is only half in
+            # goes to the next piece.
+            room = max(int(spans.starts[first + allowed]), start + 1)
+            stop, following = _pause(text, start, room)
         if text[start:stop].strip():
             yield start, stop
         start = following
 
 
-def _piece(tokenizer: Tokenizer, text: str, start: int, max_tokens: int) -> tuple[int, int]:
-    """Where the piece from `start` stops and the next one starts; (start, start) if none fits."""
-    # By itself a piece may take more tokens than it took inside the text, hence the check and
-    # the smaller tries.
-    for allowed in range(max_tokens, 0, -1):
-        end = start + _room(tokenizer, text, start, allowed)
-        if end == len(text):
-            stop, following = end, end
-        else:
-            stop, following = _pause(text, start, end)
-        if start < stop and _length(tokenizer, text[start:stop]) <= max_tokens:
-            return stop, following
-    return start, start
-
-
-def _room(tokenizer: Tokenizer, text: str, start: int, allowed: int) -> int:
-    """How many characters the first `allowed` tokens from `start` cover."""
-    size = _WINDOW * allowed
-    while True:
-        window = text[start : start + size]
-        encoding = tokenizer.encode(window, add_special_tokens=False)
-        if len(encoding.ids) > allowed:
-            return max(end for _, end in encoding.offsets[:allowed])
-        if start + size >= len(text):
-            return len(window)
-        size *= 4
-
-
 def _pause(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where a piece that must end by `end` ends, and where the next one starts."""
     first = max((start + end) // 2, start + 1)
     for pattern in _PAUSES:
         # One character further than the room, so that a pause right at its end counts.
@@ -89,7 +137,3 @@ def _pause(text: str, start: int, end: int) -> tuple[int, int]:
             blank = _BLANK_LINES.match(text, following)
             return stop, blank.end() if blank else following
     return end, end
-
-
-def _length(tokenizer: Tokenizer, text: str) -> int:
-    return len(tokenizer.encode(text, add_special_tokens=False).ids)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int64
-from tokenizers import Tokenizer
+from tokenizers import Encoding
 
 from whence.core.errors import CorpusError
 
@@ -31,10 +31,9 @@ class Spans:
     length: int
 
 
-def spans_of(tokenizer: Tokenizer, text: str) -> Spans:
-    """Encode a text again and keep where its tokens lie."""
-    offsets = tokenizer.encode(text, add_special_tokens=False).offsets
-    pairs = np.array(offsets, np.int64).reshape(-1, 2)
+def spans_of(encoding: Encoding, text: str) -> Spans:
+    """Where the tokens of an encoded text lie in it."""
+    pairs = np.array(encoding.offsets, np.int64).reshape(-1, 2)
     starts = np.minimum.accumulate(pairs[::-1, 0])[::-1] if len(pairs) else pairs[:, 0]
     return Spans(
         np.ascontiguousarray(starts),

@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from whence.core.errors import CorpusError, DamagedError
 from whence.core.records import check_digests, check_sizes, digest_file, read_json
 from whence.corpus import spans
+from whence.corpus.arrays import open_array
 from whence.corpus.documents import Document
 from whence.corpus.tokenizer import open_tokenizer
 
@@ -232,7 +233,9 @@ class Corpus:
 
     def _spans(self, which: int | str) -> spans.Spans:
         i = self._index(which)
-        found = spans.spans_of(self.fast_tokenizer, self.text(i))
+        text = self.text(i)
+        encoding = self.fast_tokenizer.encode(text, add_special_tokens=False)
+        found = spans.spans_of(encoding, text)
         if len(found.starts) != self.lengths[i]:
             raise DamagedError(
                 str(self.path),
@@ -284,9 +287,9 @@ def open_corpus(path: Path | str) -> Corpus:
     return Corpus(
         path=path,
         record=record,
-        tokens=_array(path / TOKENS),
-        offsets=_array(path / OFFSETS),
-        text_offsets=_array(path / TEXT_OFFSETS),
+        tokens=open_array(path / TOKENS),
+        offsets=open_array(path / OFFSETS),
+        text_offsets=open_array(path / TEXT_OFFSETS),
         table=table,
     )
 
@@ -336,14 +339,6 @@ def _check_bounds(corpus: Corpus) -> None:
 
 def _damaged(path: Path, expected: str, got: str) -> DamagedError:
     return DamagedError(str(path), expected=expected, got=got, fix="Make the corpus again.")
-
-
-def _array(path: Path) -> Any:
-    try:
-        # A plain view: indexing the memmap class itself is several times slower.
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (ValueError, EOFError) as error:
-        raise _damaged(path, "a NumPy array", str(error)) from None
 
 
 def _say_what_is_there(path: Path) -> None:

@@ -27,12 +27,14 @@ from jaxtyping import Int, Int64, UInt
 from whence.core.errors import CorpusError, DamagedError
 from whence.core.progress import bar
 from whence.core.records import building, check_sizes, full_disk_is_an_error, read_json, write_json
+from whence.corpus.arrays import open_array, save_array
 from whence.corpus.index import Following, Match, Occurrence, Tokens
 
 if TYPE_CHECKING:
     from whence.corpus.store import Corpus
 
 VERSION = 1
+_FEW = 8
 
 
 def build_suffixes(corpus: Corpus, folder: Path) -> None:
@@ -46,9 +48,10 @@ def build_suffixes(corpus: Corpus, folder: Path) -> None:
         shown.update()
         counts = np.bincount(stream, minlength=corpus.vocabulary_size + 1)
         with building(folder) as temporary:
-            np.save(temporary / "stream.npy", stream)
-            np.save(temporary / "suffixes.npy", suffixes)
-            np.save(temporary / "starts.npy", np.concatenate([[0], np.cumsum(counts)]))
+            save_array(temporary / "stream.npy", stream)
+            save_array(temporary / "suffixes.npy", suffixes)
+            starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+            save_array(temporary / "starts.npy", starts)
             write_json(
                 temporary / "index.json",
                 {
@@ -109,8 +112,7 @@ class SuffixArray:
                 fix="Remove the folder; it is made again when needed.",
             )
         arrays: dict[str, Any] = {
-            name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
-            for name in ("stream", "suffixes", "starts")
+            name: open_array(folder / f"{name}.npy") for name in ("stream", "suffixes", "starts")
         }
         begins = corpus.offsets[:-1] + np.arange(corpus.n_documents)
         return cls(**arrays, documents=begins, place=str(corpus.path))
@@ -122,7 +124,19 @@ class SuffixArray:
 
     def count_many(self, queries: Sequence[Tokens]) -> Int64[np.ndarray, " query"]:
         """The counts of many sequences."""
-        return np.array([self.count(query) for query in queries], np.int64)
+        asked = [self._query(query) for query in queries]
+        low = np.array([self.starts[query[0]] for query in asked], np.int64)
+        high = np.array([self.starts[query[0] + 1] for query in asked], np.int64)
+        longest = max(map(len, asked), default=0)
+        for depth in range(1, longest):
+            rows = np.array([i for i, q in enumerate(asked) if len(q) > depth and low[i] < high[i]])
+            if len(rows) == 0:
+                break
+            token = np.array([asked[i][depth] for i in rows], np.int64)
+            before = self._search(low[rows], high[rows], depth, token)
+            high[rows] = self._search(before, high[rows], depth, token + 1)
+            low[rows] = before
+        return high - low
 
     def locate(self, tokens: Tokens, limit: int | None = None) -> list[Occurrence]:
         """Where a sequence occurs, in corpus order; the first `limit` of them."""
@@ -167,16 +181,25 @@ class SuffixArray:
         return best
 
     def prefixes(self, tokens: Tokens) -> Iterator[tuple[int, Int[np.ndarray, " place"]]]:
-        """For each beginning of a query that occurs: its length, and where in the stream."""
+        """Places that begin as a query does: how many tokens they share, and where in the stream.
+
+        A place may come several times; the largest number is the right one.
+        """
         query = self._query(tokens)
         low, high = int(self.starts[query[0]]), int(self.starts[query[0] + 1])
-        depth = 1
-        while high > low:
-            yield depth, self.suffixes[low:high]
-            if depth == len(query):
+        for depth in range(1, len(query) + 1):
+            if high - low <= _FEW:
+                for i in range(low, high):
+                    yield self._shared(int(self.suffixes[i]), query), self.suffixes[i : i + 1]
                 return
-            low, high = self._narrow(low, high, depth, query[depth])
-            depth += 1
+            yield depth, self.suffixes[low:high]
+            if depth < len(query):
+                low, high = self._narrow(low, high, depth, query[depth])
+
+    def _shared(self, place: int, query: Sequence[int]) -> int:
+        there = self.stream[place : place + len(query)]
+        differing = np.flatnonzero(there != np.array(query[: len(there)]))
+        return int(differing[0]) if len(differing) else len(there)
 
     def _query(self, tokens: Tokens) -> list[int]:
         query = [int(token) + 1 for token in tokens]
@@ -213,6 +236,25 @@ class SuffixArray:
         place = int(self.suffixes[low])
         there: list[int] = self.stream[place : place + len(query)].tolist()
         return there == list(query)
+
+    def _search(
+        self,
+        low: Int64[np.ndarray, " row"],
+        high: Int64[np.ndarray, " row"],
+        depth: int,
+        token: Int64[np.ndarray, " row"],
+    ) -> Int64[np.ndarray, " row"]:
+        """For many ranges at once: the first place whose token at `depth` is not smaller."""
+        low, high = low.copy(), high.copy()
+        while True:
+            open_rows = np.flatnonzero(low < high)
+            if len(open_rows) == 0:
+                return low
+            middle = (low[open_rows] + high[open_rows]) // 2
+            places = self.suffixes[middle].astype(np.int64) + depth
+            smaller = self.stream[places] < token[open_rows]
+            low[open_rows[smaller]] = middle[smaller] + 1
+            high[open_rows[~smaller]] = middle[~smaller]
 
     def _narrow(self, low: int, high: int, depth: int, token: int) -> tuple[int, int]:
         """Of suffixes that agree in `depth` tokens, those whose next is `token`."""

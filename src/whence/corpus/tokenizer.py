@@ -149,7 +149,8 @@ def _finish(tokenizer: Tokenizer) -> Tokenizer:
 
 def _save_own(tokenizer: Tokenizer, folder: Path) -> None:
     end = int(tokenizer.token_to_id(END_OF_TEXT) or 0)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    # Written here rather than by the library, whose errors do not say that a disk is full.
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     write_json(
         folder / "tokenizer_config.json",
         {
