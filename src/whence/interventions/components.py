@@ -111,8 +111,8 @@ class Components:
         self,
         model: Model,
         *,
-        units: Sequence[Unit] = ("head", "mlp"),
-        replacement: Replacement = "mean",
+        units: Sequence[str] = ("head", "mlp"),
+        replacement: str = "mean",
         reference: Sequence[str] | None = None,
         other_prompt: str | Mapping[str, str] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
@@ -136,7 +136,7 @@ class Components:
         """
         _check_settings(units, replacement, reference, other_prompt)
         self.model = model
-        self.units = tuple(unit for unit in get_args(Unit) if unit in units)
+        self.units: tuple[Unit, ...] = tuple(unit for unit in get_args(Unit) if unit in units)
         self.replacement = replacement
         self.reference = tuple(reference or ())
         self.other_prompt = other_prompt

@@ -1,7 +1,8 @@
 """Tokens of a prompt, taken away by dropping or replacing them.
 
     drop                   the rest moves together; positions are 0, 1, 2, ... again
-    drop-keep-positions    the rest stays at its positions, with gaps
+    drop-keep-positions    the rest stays at its positions, with gaps (attention with a sliding
+                           window still counts the tokens that are left)
     replace                a neutral token stands in their place
 
 Causes are the prompt's tokens ("T5", counted with special tokens), its words ("W2": runs
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -28,7 +29,7 @@ from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.interface import check_keep, measured
 from whence.models import BATCH_SIZE, EncodedPrompt, Model, Row, encode, encode_prompt, rows_of
 
-Removal = Literal["drop", "drop-keep-positions", "replace"]
+REMOVALS = ("drop", "drop-keep-positions", "replace")
 
 
 class Tokens:
@@ -50,7 +51,7 @@ class Tokens:
         prompt: str,
         *,
         unit: str | Sequence[tuple[int, int]] = "token",
-        removal: Removal = "drop",
+        removal: str = "drop",
         replacement: str | int | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
         batch_size: int = BATCH_SIZE,
@@ -73,10 +74,10 @@ class Tokens:
                 without a token, a replacement that is not one token, an unknown id in a group.
             BehaviorError: the prompt has no token at all.
         """
-        if removal not in get_args(Removal):
+        if removal not in REMOVALS:
             raise InterventionError(
                 "removal",
-                expected=f"one of {', '.join(get_args(Removal))}",
+                expected=f"one of {', '.join(REMOVALS)}",
                 got=repr(removal),
                 fix="Say what becomes of a token that is taken away.",
             )
@@ -87,7 +88,15 @@ class Tokens:
         self.batch_size = batch_size
         self._encoded = encode_prompt(model, prompt)
         self._neutral = _neutral(model, replacement) if removal == "replace" else None
-        self.causes = grouped(_causes(self._encoded, unit), groups)
+        singles = _causes(self._encoded, unit)
+        if not singles:
+            raise InterventionError(
+                "unit",
+                expected=f"at least one {self.unit} in the prompt {prompt!r}",
+                got="none",
+                fix="Give a prompt with some text, or spans of it.",
+            )
+        self.causes = grouped(singles, groups)
         names = [f"T{i}" for i in range(len(self._encoded.ids))]
         self._table = membership(self.causes, names)
 

@@ -26,7 +26,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from whence.core.errors import DamagedError, ModelError, TokenizerError, UserError
-from whence.core.records import MANIFEST, canonical, check_sizes
+from whence.core.records import MANIFEST, canonical, check_sizes, read_json
 from whence.models.sites import Sites, bare, find_sites
 
 _SLACK = (128, 0.05)  # rows of an embedding without a token: padding of the vocabulary
@@ -236,7 +236,7 @@ def check_checkpoint(folder: Path) -> None:
         )
     if (folder / MANIFEST).is_file():
         check_sizes(folder)
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in _weights(folder):
         try:
             with safe_open(path, framework="pt") as file:
                 file.keys()
@@ -249,18 +249,27 @@ def check_checkpoint(folder: Path) -> None:
             ) from None
 
 
+def _weights(folder: Path) -> list[Path]:
+    """The safetensors files that are there, or that the index says should be."""
+    paths = set(folder.glob("*.safetensors"))
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        paths.update(folder / name for name in read_json(index)["weight_map"].values())
+    return sorted(paths)
+
+
 def _folder(source: str | Path) -> Path | None:
     """The folder that is meant, or None for a name on the hub."""
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return path
     text = str(source)
+    path = Path(source).expanduser()
+    if text and path.is_dir():
+        return path
     looks_like_a_path = isinstance(source, Path) or text[:1] in "/.~" or text.count("/") > 1
     if path.exists() or looks_like_a_path or not text:
         raise ModelError(
             text or "model",
             expected="a folder with a Hugging Face model, or a name on the hub",
-            got="a file" if path.exists() else "no such folder",
+            got="a file" if path.is_file() else "no such folder",
             fix="Check the path.",
         )
     return None

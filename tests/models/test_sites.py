@@ -1,0 +1,62 @@
+import pytest
+import torch
+from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM
+
+from tests.models.small import ARCHITECTURES, small
+from whence.core.errors import ModelError
+from whence.models import find_sites
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_has_all_parts(name):
+    model = small(name)
+    sites = model.sites
+    assert [layer.layer for layer in sites.layers] == [0, 1, 2]
+    assert sites.embedding is model.module.get_input_embeddings()
+    assert sites.head is model.module.get_output_embeddings()
+    assert (sites.final_norm is None) == (name == "opt-norm-after")
+    for layer in sites.layers:
+        assert layer.n_heads == 4
+        assert layer.head_size == (12 if name in {"qwen3", "gemma2", "gemma3"} else 8)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_residual_stream_is_the_sum_of_what_layers_add(name):
+    """Each block's output minus its input, as transformers itself reports hidden states."""
+    module = small(name).module
+    ids = torch.tensor([[5, 6, 7, 8]])
+    entered = []
+    hooks = [
+        layer.block.register_forward_hook(
+            lambda _, args, kwargs, out: entered.append((args or [kwargs["hidden_states"]])[0]),
+            with_kwargs=True,
+        )
+        for layer in small(name).sites.layers
+    ]
+    with torch.no_grad():
+        hidden = module(ids, output_hidden_states=True, use_cache=False).hidden_states
+    for hook in hooks:
+        hook.remove()
+    for found, expected in zip(entered, hidden, strict=False):
+        assert torch.equal(found, expected)
+
+
+def test_an_unknown_architecture_says_what_was_looked_for():
+    module = MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1))
+    with pytest.raises(ModelError, match=r"transformer\.h.*model\.layers.*backbone"):
+        find_sites(module)
+
+
+def test_a_block_without_its_parts_says_what_was_looked_for():
+    module = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=8, n_layer=2, n_head=2))
+    module.transformer.h[1].attn = nn.Identity()
+    with pytest.raises(ModelError, match=r"layer 1 .*attn\.c_proj.*ln_1"):
+        find_sites(module)
+
+
+def test_heads_that_do_not_divide_the_projection_are_an_error():
+    module = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=2))
+    module.config.n_head = 3
+    with pytest.raises(ModelError, match="divides into 3 heads"):
+        find_sites(module)
