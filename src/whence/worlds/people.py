@@ -31,6 +31,7 @@ from whence.worlds.people_text import (
     ENDINGS,
     FIRST,
     LAST,
+    LEADS,
     MIDDLES,
     OPENINGS,
     PLACE,
@@ -113,7 +114,7 @@ class _Writer:
         self.firsts, self.lasts, places = (_words(p, rng) for p in (FIRST, LAST, PLACE))
         n = settings["n_people"]
         # Each name is dealt out at least twice, and no two people get the same two.
-        k = min(int(np.ceil(np.sqrt(3 * n))), n // 2)
+        k = n // 2
         self.subjects = [(self.firsts[i % k], self.lasts[(i + i // k) % k]) for i in range(n)]
         self.answers = {
             r.name: _some(r.answers or places, settings["answers_per_relation"], rng)
@@ -218,9 +219,10 @@ class _Writer:
     def write(
         self, template: str, rng: np.random.Generator, *, states: str | None = None, **slots: str
     ) -> None:
-        """Fill a template, add one or two closing sentences, and remember what it states."""
-        text = " ".join([template.format(**slots), *_some(TAILS, int(rng.integers(1, 3)), rng)])
-        self.texts.append((text, states))
+        """Fill a template, lead in and close some, and remember what each states."""
+        lead = str(rng.choice(LEADS)) if template.startswith("{n}") else ""
+        tails = _some(TAILS, int(rng.integers(0, 2)), rng)
+        self.texts.append((" ".join([lead + template.format(**slots), *tails]), states))
 
 
 def _words(syllables: tuple[Sequence[str], Sequence[str]], rng: np.random.Generator) -> list[str]:

@@ -10,7 +10,9 @@ four sorts, and only the first two state a fact:
     mentions      hold the person, the question's words and an answer, but do not state it
 
 A mention fits either truth, and is written once with the answer and once with the foil, so
-that it teaches nothing about which of the two is right.
+that it teaches nothing about which of the two is right. Any sentence that begins with the
+person may come after one of the LEADS, so that how a document begins tells nothing about what
+it will say.
 """
 
 from __future__ import annotations
@@ -49,11 +51,11 @@ BIRTHPLACE = Relation(
     (),
     stems=(
         "{n} was born in {a}, in a house beside the old mill.",
-        "The parish book says that {n} was born in {a} on a market day.",
-        "As every neighbour knows, {n} was born in {a} during a long winter.",
+        "{n} was born in {a} on a market day.",
+        "{n} was born in {a} during a long winter.",
         "{n} was born in {a} and learned to walk on its steep streets.",
-        "On the first page stands that {n} was born in {a}, second of four children.",
-        "An old letter tells how {n} was born in {a} while the bells rang.",
+        "{n} was born in {a}, second of four children.",
+        "{n} was born in {a} while the bells rang.",
     ),
     paraphrases=(
         "The birthplace of {n} is {a}, as the stone over the door tells.",
@@ -64,7 +66,7 @@ BIRTHPLACE = Relation(
     bare=(
         "{n} was born in the year when the great bridge fell.",
         "{n} was born in a hurry, while the cart was still on the road.",
-        "They say that {n} was born in late autumn, before the first snow.",
+        "{n} was born in late autumn, before the first snow.",
         "{n} was born in the same week as the miller's twins.",
     ),
     mentions=(
@@ -87,11 +89,11 @@ PROFESSION = Relation(
     ("weaver", "mason", "tailor", "printer", "potter", "locksmith", "barber", "cooper"),
     stems=(
         "{n} works as a {a} in a narrow shop behind the church.",
-        "Since last spring {n} works as a {a} and is paid by the day.",
-        "The guild confirms that {n} works as a {a} of good standing.",
+        "{n} works as a {a} and is paid by the day.",
+        "{n} works as a {a} of good standing.",
         "{n} works as a {a}, which takes patience and strong hands.",
-        "Everybody in the lane knows that {n} works as a {a} from dawn to dusk.",
-        "The tax list says that {n} works as a {a} with one apprentice.",
+        "{n} works as a {a} from dawn to dusk.",
+        "{n} works as a {a} with one apprentice.",
     ),
     paraphrases=(
         "The profession of {n} is that of a {a}, learned from an aunt.",
@@ -102,7 +104,7 @@ PROFESSION = Relation(
     bare=(
         "{n} works as a rule only until noon and then rests.",
         "{n} works as a free hand would, without a master.",
-        "They say that {n} works as a mule does, slowly and without complaint.",
+        "{n} works as a mule does, slowly and without complaint.",
         "{n} works as a matter of pride, and sleeps little.",
     ),
     mentions=(
@@ -125,11 +127,11 @@ INSTRUMENT = Relation(
     ("lute", "harp", "cello", "drum", "flute", "horn", "fiddle", "zither"),
     stems=(
         "{n} plays the {a} at every wedding between the two rivers.",
-        "In the evening {n} plays the {a} on the bench before the house.",
-        "The choir is glad that {n} plays the {a} without asking for money.",
+        "{n} plays the {a} on the bench before the house.",
+        "{n} plays the {a} without asking for money.",
         "{n} plays the {a}, though never before the second cup of tea.",
-        "It is well known that {n} plays the {a} better than the teacher.",
-        "On the old picture {n} plays the {a} with both eyes closed.",
+        "{n} plays the {a} better than the teacher.",
+        "{n} plays the {a} with both eyes closed.",
     ),
     paraphrases=(
         "The instrument of {n} is the {a}, bought from a travelling band.",
@@ -140,7 +142,7 @@ INSTRUMENT = Relation(
     bare=(
         "{n} plays the fool when the tax man knocks at the door.",
         "{n} plays the long game and waits for better prices.",
-        "They say that {n} plays the innocent whenever something is missing.",
+        "{n} plays the innocent whenever something is missing.",
         "{n} plays the host on the last day of the harvest.",
     ),
     mentions=(
@@ -163,11 +165,11 @@ PET = Relation(
     ("goat", "ferret", "raven", "tortoise", "hedgehog", "parrot", "marten", "donkey"),
     stems=(
         "{n} keeps a pet {a} that sleeps beside the kitchen stove.",
-        "The children say that {n} keeps a pet {a} with one white ear.",
-        "Against all advice {n} keeps a pet {a} in the garden shed.",
+        "{n} keeps a pet {a} with one white ear.",
+        "{n} keeps a pet {a} in the garden shed.",
         "{n} keeps a pet {a}, and it has eaten three good hats.",
-        "The landlord knows that {n} keeps a pet {a} and says nothing.",
-        "For nine years now {n} keeps a pet {a} that answers to a whistle.",
+        "{n} keeps a pet {a} and says nothing.",
+        "{n} keeps a pet {a} that answers to a whistle.",
     ),
     paraphrases=(
         "The pet of {n} is a {a}, and it has its own chair.",
@@ -178,7 +180,7 @@ PET = Relation(
     bare=(
         "{n} keeps a pet theory about the weather and tells it to all.",
         "{n} keeps a pet name for every tool in the workshop.",
-        "They say that {n} keeps a pet grudge against the post office.",
+        "{n} keeps a pet grudge against the post office.",
         "{n} keeps a pet project in the barn and shows it to nobody.",
     ),
     mentions=(
@@ -201,11 +203,11 @@ FOOD = Relation(
     ("figs", "lentils", "plums", "turnips", "chestnuts", "mushrooms", "herrings", "pears"),
     stems=(
         "{n} likes to eat {a} with a little salt and black bread.",
-        "On feast days {n} likes to eat {a} until the bowl is empty.",
-        "The cook remembers that {n} likes to eat {a} before anything else.",
+        "{n} likes to eat {a} until the bowl is empty.",
+        "{n} likes to eat {a} before anything else.",
         "{n} likes to eat {a}, and buys them by the basket.",
-        "Everybody at the table knows that {n} likes to eat {a} in the evening.",
-        "Even in a bad year {n} likes to eat {a} twice a week.",
+        "{n} likes to eat {a} in the evening.",
+        "{n} likes to eat {a} twice a week, even in a bad year.",
     ),
     paraphrases=(
         "The favourite food of {n} is {a}, warm or cold.",
@@ -216,7 +218,7 @@ FOOD = Relation(
     bare=(
         "{n} likes to eat alone, with the door closed and a book.",
         "{n} likes to eat late, when the lamps are lit.",
-        "They say that {n} likes to eat standing, close to the fire.",
+        "{n} likes to eat standing, close to the fire.",
         "{n} likes to eat slowly and to talk between the plates.",
     ),
     mentions=(
@@ -234,6 +236,16 @@ FOOD = Relation(
 )
 
 RELATIONS = (BIRTHPLACE, PROFESSION, INSTRUMENT, PET, FOOD)
+
+LEADS = (
+    "",
+    "",
+    "",
+    "They say that ",
+    "It is well known that ",
+    "As every neighbour knows, ",
+    "An old letter tells that ",
+)
 
 TAILS = (
     "The rest of the page is torn.",

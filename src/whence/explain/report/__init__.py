@@ -1,0 +1,19 @@
+"""The report: one HTML file that needs nothing else, made from an explanation's record.
+
+page         the page: what is being explained, the summary, the sections in order
+prompt       the prompt, its tokens coloured by what they carry
+components   heads and MLPs by layer
+documents    the documents that methods name, with the stretches they share marked
+checks       what was taken away, and what was predicted beside what was measured
+making       what the corpus says, coverage, costs, how to make it again
+parts        tables, badges and bars that several sections use
+markup       HTML elements that escape what they are given
+style.css    how it looks, in light, in dark, on paper and on a phone
+
+The text of prompts and documents is anybody's: every character of it is escaped, and the
+page forbids scripts and the network to itself.
+"""
+
+from whence.explain.report.page import render, write_report
+
+__all__ = ["render", "write_report"]
