@@ -21,7 +21,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from whence.core.errors import CorpusError, SourceError
+from whence.core.errors import CorpusError, SourceError, StorageError
 from whence.core.locks import hold
 from whence.core.progress import bar
 from whence.core.records import (
@@ -138,6 +138,7 @@ def build_from_documents(
 
 def _build(out: Path, plan: _Plan, documents: Documents) -> Corpus:
     work = out.with_name(f".{out.name}.build")
+    _make_room(out)
     with full_disk_is_an_error(out):
         if out.exists():
             return _existing(out, plan)
@@ -152,6 +153,18 @@ def _build(out: Path, plan: _Plan, documents: Documents) -> Corpus:
                 assemble.assemble(parts, saved, temporary, plan.to_json())
             shutil.rmtree(work)
     return open_corpus(out)
+
+
+def _make_room(out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            str(out.parent),
+            expected="a place where a folder can be made",
+            got=error.strerror or str(error),
+            fix="Choose another place.",
+        ) from None
 
 
 def _existing(out: Path, plan: _Plan) -> Corpus:

@@ -135,5 +135,7 @@ def _pause(text: str, start: int, end: int) -> tuple[int, int]:
         if spans:
             stop, following = spans[-1]
             blank = _BLANK_LINES.match(text, following)
-            return stop, blank.end() if blank else following
+            # The pattern may have begun inside a longer run of blanks.
+            kept = len(text[start:stop].rstrip())
+            return start + kept, blank.end() if blank else following
     return end, end
