@@ -5,11 +5,13 @@ sites         where blocks, heads and MLPs are
 encoding      a behavior as tokens
 rows          sequences scored in batches: the one path of every value
 scoring       values of behaviors, plain or with a graph
+memory        how much a forward pass takes
 generation    the model's own answer
 """
 
 from whence.models.encoding import EncodedBehavior, EncodedPrompt, encode, encode_prompt
 from whence.models.generation import answers_token_by_token, greedy, with_answer
+from whence.models.memory import batch_size_within, memory_needed
 from whence.models.opened import (
     Model,
     check_tokenizer_fits,
@@ -31,6 +33,7 @@ __all__ = [
     "Score",
     "Sites",
     "answers_token_by_token",
+    "batch_size_within",
     "check_tokenizer_fits",
     "digest_module",
     "encode",
@@ -38,6 +41,7 @@ __all__ = [
     "find_sites",
     "greedy",
     "log_probabilities",
+    "memory_needed",
     "open_model",
     "open_tokenizer",
     "plan",
