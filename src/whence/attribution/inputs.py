@@ -18,18 +18,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from whence.models import BATCH_SIZE, Model, encode, value_tensor
-
-_AT_ONCE = BATCH_SIZE
 
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.core.errors import MethodError
 from whence.interventions import Tokens
+from whence.models import BATCH_SIZE, Model, encode, value_tensor
 
 
 def gradient_x_input(intervention: Tokens, behaviors: Sequence[Behavior]) -> Scores:
@@ -74,7 +73,10 @@ def _scores(method: str, intervention: Tokens, behaviors: Sequence[Behavior], st
         rows.append([sum(by_token[int(m[1:])] for m in c.members) for c in intervention.causes])
         errors.append(error)
     passes = max(1, steps) * len(behaviors)
-    settings = {"baseline": "zero embedding", "intervention": intervention.describe()}
+    settings: dict[str, Any] = {
+        "baseline": "zero embedding",
+        "intervention": intervention.describe(),
+    }
     if steps:
         settings |= {"steps": steps, "completeness_error": errors}
     return Scores(
@@ -99,14 +101,14 @@ def _by_token(
         prompt: Tensor = model.sites.embedding(ids)
     shares = torch.tensor([(k + 0.5) / steps for k in range(steps)] or [1.0])
     gradient = torch.zeros_like(prompt)
-    for part in shares.to(prompt).split(_AT_ONCE):
+    for part in torch.split(shares.to(prompt), BATCH_SIZE):
         points = (part[:, None, None] * prompt).requires_grad_(True)
-        total = value_tensor(model, encoded, inputs_embeds=points).sum()
+        total = value_tensor(model, encoded, prompt_embeddings=points).sum()
         gradient += torch.autograd.grad(total, points)[0].sum(0)
     scores = (gradient / len(shares) * prompt).sum(-1).double().cpu().numpy()
     if not steps:
         return scores, 0.0
     with torch.no_grad():
         ends = torch.stack([prompt, torch.zeros_like(prompt)])
-        full, none = value_tensor(model, encoded, inputs_embeds=ends).tolist()
+        full, none = value_tensor(model, encoded, prompt_embeddings=ends).tolist()
     return scores, float(scores.sum() - (full - none))

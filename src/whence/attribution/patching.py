@@ -51,9 +51,7 @@ def attribution_patching(intervention: Components, behaviors: Sequence[Behavior]
     )
 
 
-def _first_order(
-    intervention: Components, behavior: Behavior
-) -> Float[np.ndarray, " cause"]:
+def _first_order(intervention: Components, behavior: Behavior) -> Float[np.ndarray, " cause"]:
     watched = intervention.watch(behavior)
     gradients = torch.autograd.grad(watched.value, watched.activations)
     falls = [

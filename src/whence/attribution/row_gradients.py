@@ -21,8 +21,10 @@ from contextlib import ExitStack, contextmanager
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
+from torch.func import functional_call
 from transformers.pytorch_utils import Conv1D
+
+from whence.core.errors import MethodError
 
 Directions = Mapping[str, Float[Tensor, "direction *shape"]]
 _Product = Callable[[nn.Module, dict[str, Tensor], Tensor, Tensor], Tensor]
@@ -46,23 +48,21 @@ class RowGradients:
         """
         self.module = module
         names = {id(p): name for name, p in module.named_parameters()}
+        uses = [
+            (layer, {key: names[id(p)] for key, p in layer.named_parameters(recurse=False)})
+            for layer in module.modules()
+        ]
+        # A tied parameter counts only when every layer that uses it is known.
+        lost = {n for layer, own in uses if _product_of(layer) is None for n in own.values()}
         self._layers: list[tuple[nn.Module, _Product, dict[str, Tensor]]] = []
-        found: set[str] = set()
-        for layer in module.modules():
+        for layer, own in uses:
             product = _product_of(layer)
-            if product is None:
-                continue
-            own = {
-                key: names[id(p)]
-                for key, p in layer.named_parameters(recurse=False)
-                if id(p) in names
-            }
-            found |= set(own.values())
-            chosen = {key: directions[name] for key, name in own.items()}
-            self._layers.append((layer, product, chosen))
+            chosen = {key: directions[n] for key, n in own.items() if n not in lost}
+            if product is not None and chosen:
+                self._layers.append((layer, product, chosen))
         sizes = {name: p.numel() for name, p in module.named_parameters()}
-        self.missing = sorted(set(sizes) - found)
-        self.covered = sum(sizes[name] for name in found) / sum(sizes.values())
+        self.missing = sorted(lost)
+        self.covered = 1 - sum(sizes[name] for name in lost) / sum(sizes.values())
 
     @contextmanager
     def rows(self, count: int, directions: int) -> Iterator[Float[Tensor, "row direction"]]:
@@ -84,15 +84,27 @@ def _listener(
     product: _Product, own: dict[str, Tensor], scores: Float[Tensor, "row direction"]
 ) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     """A forward hook that multiplies when the gradient at the layer's output arrives."""
+    count = len(scores)
 
     def listen(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        if not output.requires_grad:  # `_scales` runs the layer again, inside the backward pass
+            return
+        if output.numel() // output.shape[-1] % count or len(args[0]) % count:
+            raise MethodError(
+                type(layer).__name__,
+                expected=f"an output for each of {count} rows",
+                got=f"shape {tuple(output.shape)}, shared by all rows",
+                fix="Give the model positions for every row, not one for all.",
+            )
         given = args[0].detach()
 
         def multiply(gradient: Tensor) -> None:
-            products = product(layer, own, given, gradient.detach())
+            # Some layers see rows and positions in one axis.
+            flat = gradient.detach().reshape(count, -1, gradient.shape[-1])
+            products = product(layer, own, given, flat)
             scores.add_(products.to(scores.dtype))
 
-        output.register_hook(multiply)
+        output.register_hook(multiply)  # type: ignore[no-untyped-call]
 
     return listen
 
@@ -100,10 +112,13 @@ def _listener(
 def _linear(
     layer: nn.Module, own: dict[str, Tensor], given: Tensor, gradient: Tensor
 ) -> Float[Tensor, "row direction"]:
-    rows = torch.einsum("nto,nti->noi", gradient, given)
-    if isinstance(layer, Conv1D):
-        rows = rows.transpose(1, 2)
-    products = rows.flatten(1) @ own["weight"].flatten(1).T
+    products = gradient.new_zeros(())
+    if "weight" in own:
+        inputs = given.reshape(*gradient.shape[:2], -1)
+        rows = torch.einsum("nto,nti->noi", gradient, inputs)
+        if isinstance(layer, Conv1D):
+            rows = rows.transpose(1, 2)
+        products = products + rows.flatten(1) @ own["weight"].flatten(1).T
     if "bias" in own:
         products = products + gradient.sum(1) @ own["bias"].T
     return products
@@ -112,40 +127,39 @@ def _linear(
 def _embedding(
     layer: nn.Module, own: dict[str, Tensor], given: Tensor, gradient: Tensor
 ) -> Float[Tensor, "row direction"]:
-    del layer
-    where = given.expand(gradient.shape[:2])
-    return torch.stack([(each[where] * gradient).sum((1, 2)) for each in own["weight"]], dim=1)
+    where = given.reshape(gradient.shape[:2])
+    scaled = gradient * getattr(layer, "embed_scale", 1.0)  # Gemma's are scaled
+    return torch.stack([(each[where] * scaled).sum((1, 2)) for each in own["weight"]], dim=1)
 
 
 def _scales(
     layer: nn.Module, own: dict[str, Tensor], given: Tensor, gradient: Tensor
 ) -> Float[Tensor, "row direction"]:
-    """Norms of any make: how the output moves along each direction, times its gradient.
+    """Norms of any make: each entry of a parameter scales or shifts one column of the output.
 
-    Architectures scale differently (w, or 1 + w), so the layer itself is differentiated
-    forwards, which costs about two of its cheap forward passes a direction.
+    Architectures differ in how (w, or 1 + w). The output is affine in the parameters all the
+    same, so adding 1 to every entry of one moves each column by exactly its derivative.
     """
     parameters = {key: p.detach() for key, p in layer.named_parameters(recurse=False)}
-
-    def output(values: dict[str, Tensor]) -> Tensor:
-        result: Tensor = functional_call(layer, values, (given,))
-        return result
-
-    columns = []
-    for number in range(len(next(iter(own.values())))):
-        tangent = {key: own[key][number] for key in parameters}
-        moved = jvp(output, (parameters,), (tangent,))[1]
-        columns.append((moved * gradient).sum((1, 2)))
-    return torch.stack(columns, dim=1)
+    plain = functional_call(layer, parameters, (given,))
+    products = gradient.new_zeros(())
+    for key, directions in own.items():
+        moved = functional_call(layer, {**parameters, key: parameters[key] + 1}, (given,))
+        change = (moved - plain).reshape(gradient.shape) * gradient
+        rows = change.sum(1)
+        products = products + rows @ directions.T
+    return products
 
 
 _PRODUCTS = {nn.Linear: _linear, Conv1D: _linear, nn.Embedding: _embedding}
 
 
 def _product_of(layer: nn.Module) -> _Product | None:
-    """How to multiply for a layer; None for one that holds no parameters or is not known."""
+    """How to multiply for a layer; None for one that is not known."""
     own = list(layer.parameters(recurse=False))
     if type(layer) in _PRODUCTS:
         return _PRODUCTS[type(layer)]
+    if isinstance(layer, nn.Embedding) and hasattr(layer, "embed_scale"):
+        return _embedding
     is_norm = bool(own) and not list(layer.children()) and all(p.ndim == 1 for p in own)
     return _scales if is_norm and "norm" in type(layer).__name__.lower() else None

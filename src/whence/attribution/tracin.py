@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -165,9 +166,12 @@ def _at(
     order = documents[np.argsort(corpus.lengths[documents], kind="stable")]
     found = np.zeros((corpus.n_documents, len(behaviors)))
     for batch in document_batches(corpus, order, run.recipe.context, rows=rows, packed=False):
+        # One document a row, but called as packed rows are: positions are then given for
+        # every row, without which rows would share the gradient of the position table.
+        alone = replace(batch, packed=run.plan.packed).to(model.device)
         owner = batch.documents[:, 0].numpy()
         with products.rows(len(owner), len(behaviors)) as scores:
-            token_losses(model.module, batch.to(model.device)).sum().backward()
+            torch.autograd.backward(token_losses(model.module, alone).sum())
         model.module.zero_grad(set_to_none=True)
         np.add.at(found, owner, scores.numpy())
         shown.update(len(owner))
@@ -176,7 +180,7 @@ def _at(
 
 def behavior_gradients(
     model: Model, behaviors: Sequence[Behavior]
-) -> dict[str, Float[Tensor, "behavior *shape"]]:
+) -> dict[str, Float[Tensor, behavior * shape]]:
     """Gradient of each behavior's value (nats) with respect to every parameter, by name."""
     names, parameters = zip(*model.module.named_parameters(), strict=True)
     each = [

@@ -20,7 +20,11 @@ import sys
 import typer
 from rich.console import Console
 
-from whence.cli import check, corpus, demo, explain, train
+from whence.cli.check import check
+from whence.cli.corpus import app as corpus
+from whence.cli.demo import demo
+from whence.cli.explain import explain
+from whence.cli.train import train
 from whence.core.errors import UserError
 
 app = typer.Typer(
@@ -32,11 +36,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(corpus.app, name="corpus", help="Text in, addressable tokens out.")
-app.command("train")(train.train)
-app.command("explain")(explain.explain)
-app.command("demo")(demo.demo)
-app.command("check")(check.check)
+app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
+app.command("train")(train)
+app.command("explain")(explain)
+app.command("demo")(demo)
+app.command("check")(check)
 
 
 def _version(wanted: bool) -> None:

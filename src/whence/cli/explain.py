@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 def explain(
     source: Annotated[
-        str, typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model's or its name.")
+        str,
+        typer.Argument(metavar="RUN_OR_MODEL", help="A run's folder, or a model's or its name."),
     ],
     prompt: Annotated[str | None, typer.Argument(help="What the model is given.")] = None,
     target: Annotated[
         str | None, typer.Option(help="The continuation to explain; else the model's own answer.")
     ] = None,
-    foil: Annotated[
-        str | None, typer.Option(help="The continuation it is compared with.")
-    ] = None,
+    foil: Annotated[str | None, typer.Option(help="The continuation it is compared with.")] = None,
     behaviors: Annotated[
-        Path | None, typer.Option(help='JSONL of {"prompt", "target", "foil"} in place of a prompt.')
+        Path | None,
+        typer.Option(help='JSONL of {"prompt", "target", "foil"} in place of a prompt.'),
     ] = None,
     token_by_token: Annotated[
         bool, typer.Option("--token-by-token", help="Explain each token of the model's answer.")
@@ -53,7 +53,8 @@ def explain(
         str, typer.Option(help="Of components' activations: mean or zero.")
     ] = "mean",
     seeds: Annotated[
-        int, typer.Option(help="Average documents over this many seeds (this recipe, not this run).")
+        int,
+        typer.Option(help="Average documents over this many seeds (this recipe, not this run)."),
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of controls and references.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Training replays at a time.")] = None,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from tqdm import tqdm
 
 Item = TypeVar("Item")
 
 
+@runtime_checkable
 class Bar(Protocol):
     """What a piece of long work may do with its bar."""
 

@@ -6,7 +6,6 @@ subject       a run or a checkpoint, opened
 findings      attribute and verify, kind by kind
 calibration   from ranks to nats, by measured replays
 corpus_says   what the text itself says of the behavior
-spans         words that a document shares with the prompt
 record        the versioned JSON
 report        the record as one HTML page
 table         the record in a terminal

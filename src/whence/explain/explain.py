@@ -49,9 +49,11 @@ class Explanation:
 
     def table(self) -> None:
         """Print it to the terminal."""
+        from rich.console import Console  # noqa: PLC0415
+
         from whence.explain.table import print_record  # noqa: PLC0415
 
-        print_record(self.record)
+        print_record(self.record, Console())
 
     def save(self, path: Path | str) -> None:
         """Write the report (`.html`) or the record (`.json`).

@@ -59,9 +59,7 @@ class Findings:
 def among_tokens(subject: Subject, behavior: Behavior, plan: Plan) -> Findings:
     """Which words of the prompt: every one is removed."""
     start = time.perf_counter()
-    intervention = Tokens(
-        subject.model, behavior.prompt, unit=plan.unit, removal=plan.removal
-    )
+    intervention = Tokens(subject.model, behavior.prompt, unit=plan.unit, removal=plan.removal)
     scores = (
         leave_one_out(intervention, [behavior]),
         gradient_x_input(intervention, [behavior]),
@@ -99,9 +97,7 @@ def among_documents(
         note = "documents were only looked up: without a recorded training none can be taken away"
         scores = _lookups(subject.corpus, behaviors, causes, plan)
         return _unjudged(scores, behaviors, note, start)
-    intervention = Documents(
-        subject.run, workers=workers, seeds=plan.seeds or None
-    )
+    intervention = Documents(subject.run, workers=workers, seeds=plan.seeds or None)
     scores = _lookups(subject.corpus, behaviors, intervention.causes, plan)
     if plan.checkpoints:
         raw = tracin(intervention, behaviors, steps=plan.checkpoints, rows=plan.rows)

@@ -14,11 +14,10 @@ from typing import Any
 from whence.core import Behavior, Cause, Scores, Verdict
 from whence.core.environment import code_digest, versions
 from whence.core.records import finite
-from whence.corpus import Corpus
+from whence.corpus import Corpus, shared_spans
 from whence.explain.corpus_says import corpus_says
 from whence.explain.findings import Findings
 from whence.explain.plan import Plan
-from whence.explain.spans import shared_spans
 from whence.explain.subject import Subject
 from whence.models import encode, greedy, target_log_probabilities, values
 
@@ -109,9 +108,7 @@ def _behavior(subject: Subject, behavior: Behavior) -> dict[str, Any]:
 def _rows(
     subject: Subject, found: Findings, scores: Scores, row: int, behavior: Behavior, plan: Plan
 ) -> list[dict[str, Any]]:
-    verdicts = {
-        v.causes[0]: v for v in found.singles.get(scores.method, []) if v.behavior == row
-    }
+    verdicts = {v.causes[0]: v for v in found.singles.get(scores.method, []) if v.behavior == row}
     limit = plan.shown if found.kind == "document" else len(scores.causes)
     rows = []
     for rank, position in enumerate(scores.top(row, limit), start=1):
@@ -199,7 +196,12 @@ def _document(corpus: Corpus, cause: Cause, behavior: Behavior) -> dict[str, Any
         "index": document.index,
         "tokens": len(document.tokens),
         "metadata": document.metadata,
-        "spans": shared_spans(document.text, behavior.prompt + (behavior.target or "")),
+        "spans": [
+            list(span)
+            for span in shared_spans(
+                corpus, document.index, behavior.prompt + (behavior.target or "")
+            )
+        ],
     }
 
 

@@ -79,10 +79,11 @@ def open_subject(source: Path | str | Run | Model, corpus: Path | str | Corpus |
         corpus = open_corpus(corpus)
     if isinstance(source, Model):
         return Subject(source, None, corpus, source.name)
-    run = source if isinstance(source, Run) else None
-    if run is None and (Path(source) / "run.json").is_file():
+    if isinstance(source, Run):
+        run = source
+    elif (Path(source) / "run.json").is_file():
         run = open_run(Path(source))
-    if run is None:
+    else:
         return Subject(open_model(source), None, corpus, str(source))
     if not run.finished:
         raise RunError(
@@ -94,7 +95,7 @@ def open_subject(source: Path | str | Run | Model, corpus: Path | str | Corpus |
     if corpus is not None and corpus.digest != run.corpus_digest:
         raise RunError(
             str(corpus.path),
-            expected=f"the corpus that {run.path} was trained on ({run.corpus_digest[:19]})",
+            expected=f"the corpus that {run.path} was trained on ({str(run.corpus_digest)[:19]})",
             got=f"another one ({corpus.digest[:19]})",
             fix="Leave --corpus out: a run knows its own.",
         )

@@ -155,8 +155,9 @@ class Documents:
             self._check_touched(row)
         if self.seeds is None:
             return self._values(behaviors, weights, None)
-        each = [self._values(behaviors, weights, seed) for seed in self.seeds]
-        return np.mean(each, axis=0)
+        each = np.stack([self._values(behaviors, weights, seed) for seed in self.seeds])
+        average: Float[np.ndarray, "behavior subset"] = each.mean(axis=0)
+        return average
 
     def _values(
         self,

@@ -9,6 +9,7 @@ The room never imports `attribution`: the judge does not know the method.
 
 from whence.verification.claims import Claim, set_claims, single_claims
 from whence.verification.judge import (
+    FEWEST_CONTROLS,
     Trial,
     VerifySettings,
     decide,
@@ -20,6 +21,7 @@ from whence.verification.judge import (
 )
 
 __all__ = [
+    "FEWEST_CONTROLS",
     "Claim",
     "Trial",
     "VerifySettings",
