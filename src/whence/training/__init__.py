@@ -13,7 +13,7 @@ numerics       threads, deterministic kernels, attention kernel
 loop           the steps
 journal        one line a step
 checkpoints    states that transformers opens
-train          start or resume
+trainer        start or resume
 run            open a recorded training
 replay         a training with other document weights, opened
 replays        making them
@@ -28,7 +28,7 @@ from whence.training.pieces import Pieces, pieces
 from whence.training.recipe import Recipe
 from whence.training.replay import Replay
 from whence.training.run import Run, open_run
-from whence.training.train import train
+from whence.training.trainer import train
 
 __all__ = [
     "Batch",

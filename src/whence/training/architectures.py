@@ -160,7 +160,9 @@ def build_module(recipe: Recipe, config: PretrainedConfig) -> nn.Module:
 def has_dropout(module: nn.Module) -> bool:
     """Whether anything in the module is drawn at random while training."""
     config: Any = module.config
-    named = [v for k, v in config.to_dict().items() if "drop" in k or k.endswith("pdrop")]
+    # Heads for summaries and classification are no part of a language model.
+    other = ("summary_", "classifier_")
+    named = [v for k, v in config.to_dict().items() if "drop" in k and not k.startswith(other)]
     modules = [m.p for m in module.modules() if isinstance(m, nn.Dropout)]
     return any(isinstance(p, float | int) and p > 0 for p in [*named, *modules])
 

@@ -74,14 +74,16 @@ def make_batch(corpus: Documents, order: Order, *, packed: bool) -> Batch:
     """
     wanted = order.pieces
     lengths = wanted.lengths
+    ends = np.cumsum(lengths)
     owner = np.repeat(np.arange(len(wanted)), lengths)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    within = np.arange(len(owner)) - (ends - lengths)[owner]
     row, column = order.row.astype(np.int64), order.column.astype(np.int64)
     shape = (int(row.max()) + 1, int((column + lengths).max()))
-    flat = row[owner] * shape[1] + column[owner] + within
+    flat = (row * shape[1] + column)[owner] + within
     tokens = piece_tokens(corpus, wanted)
-    following = np.append(tokens[1:], 0)
-    following[np.cumsum(lengths) - 1] = NOTHING
+    following = np.empty_like(tokens)
+    following[:-1] = tokens[1:]
+    following[ends - 1] = NOTHING
     segment = np.arange(len(row)) - np.searchsorted(row, row)
 
     def lay(values: Int[np.ndarray, " token"], empty: int) -> Int[Tensor, "row position"]:
@@ -105,11 +107,13 @@ def separating_mask(batch: Batch, dtype: torch.dtype) -> Float[Tensor, "row 1 po
 
     Padding sees the padding before it, so that no position is without anything to see.
     """
-    length = batch.ids.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool, device=batch.ids.device).tril_()
-    same = batch.segments[:, :, None] == batch.segments[:, None, :]
-    mask = torch.full(same.shape, torch.finfo(dtype).min, dtype=dtype, device=same.device)
-    return mask.masked_fill_(same & causal, 0.0)[:, None]
+    length, lowest = batch.ids.shape[1], torch.finfo(torch.float32).min
+    later = torch.full((length, length), lowest, device=batch.ids.device).triu_(1)
+    # Distances between segment numbers, as floats, are several times faster to make and to
+    # combine than booleans; divided by the length, none of them overflows.
+    segment = batch.segments.to(torch.float32)
+    apart = (segment[:, :, None] - segment[:, None, :]).abs_().mul_(lowest / length)
+    return torch.minimum(apart, later).to(dtype)[:, None]
 
 
 def document_batches(

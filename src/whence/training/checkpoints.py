@@ -54,25 +54,27 @@ class State:
 
     Attributes:
         module: the model, in training mode.
-        moments: the optimizer's, in the order of `module.named_parameters()`.
+        parameters: those of its parameters that are trained.
+        moments: the optimizer's, one tensor a trained parameter.
         step: how many updates were made.
     """
 
     module: nn.Module
+    parameters: list[Tensor]
     moments: Moments
     step: int
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """What is trained."""
-        return [p for p in self.module.parameters() if p.requires_grad]
 
     @classmethod
     def fresh(cls, module: nn.Module) -> State:
         """Before the first step."""
-        parameters = [p for p in module.parameters() if p.requires_grad]
+        parameters = trained(module)
         zeros = [[torch.zeros_like(p) for p in parameters] for _ in range(2)]
-        return cls(module, Moments(*zeros), 0)
+        return cls(module, parameters, Moments(*zeros), 0)
+
+
+def trained(module: nn.Module) -> list[Tensor]:
+    """The parameters that are trained, in the module's own order."""
+    return [p for p in module.parameters() if p.requires_grad]
 
 
 def schedule(steps: int, every: int, *, log: bool) -> tuple[int, ...]:
@@ -141,7 +143,7 @@ def load_checkpoint(folder: Path, recipe: Recipe) -> State:
             got=f"none under {error}",
             fix="Make the run again with this version.",
         ) from None
-    return State(module, moments, int(read_json(folder / STATE)["step"]))
+    return State(module, trained(module), moments, int(read_json(folder / STATE)["step"]))
 
 
 def adam_state(checkpoint: Checkpoint | Path) -> dict[str, Tensor]:

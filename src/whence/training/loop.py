@@ -26,7 +26,7 @@ from whence.training.batch import Batch, make_batch
 from whence.training.checkpoints import State, folder_name, load_checkpoint, save_checkpoint
 from whence.training.journal import JOURNAL, TIMINGS, appending, cut_journal
 from whence.training.losses import batch_loss
-from whence.training.optimizer import adamw_step, clip
+from whence.training.optimizer import adamw_step_, clip
 from whence.training.order import Order
 from whence.training.pieces import Documents
 from whence.training.plan import Plan
@@ -79,10 +79,9 @@ def advance(
     found = list(torch.autograd.grad(loss, parameters, materialize_grads=True))
     with torch.no_grad():
         gradients, norm = clip(found, plan.recipe.clip)
-        after, state.moments = adamw_step(
+        adamw_step_(
             parameters, gradients, state.moments, step=step, rate=rate, settings=plan.optimizer
         )
-        torch._foreach_copy_(parameters, after)
     state.step = step
     record = {
         "step": step,

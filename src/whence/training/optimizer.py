@@ -13,8 +13,8 @@ eps^2 acts on the same gradients. Decay is decoupled (Loshchilov & Hutter 2019, 
 weight decay regularization", algorithm 2); parameters of one axis (norms, biases) are
 not decayed.
 
-The step is a function of tensors that changes nothing in place, so that later work can
-differentiate through it.
+Training makes the update in place. `adamw_step` makes the same one, by the same code, as a
+function of tensors, so that later work can differentiate through it.
 
 References:
     Kingma & Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
@@ -65,7 +65,7 @@ def adamw_step(
     rate: float,
     settings: AdamW,
 ) -> tuple[list[Tensor], Moments]:
-    """One update.
+    """One update as a function: nothing is changed, and it can be differentiated.
 
     Args:
         parameters: the values before.
@@ -78,27 +78,44 @@ def adamw_step(
     Returns:
         The parameters and moments after it, as new tensors.
     """
+    after = [p.clone() for p in parameters]
+    kept = Moments([m.clone() for m in moments.first], [v.clone() for v in moments.second])
+    adamw_step_(after, gradients, kept, step=step, rate=rate, settings=settings)
+    return after, kept
+
+
+def adamw_step_(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    moments: Moments,
+    *,
+    step: int,
+    rate: float,
+    settings: AdamW,
+) -> None:
+    """The same update in place, as training makes it; see `adamw_step`."""
     b1, b2 = settings.betas
-    first = torch._foreach_lerp(moments.first, gradients, 1 - b1)
-    second = list(torch._foreach_mul(moments.second, b2))
-    torch._foreach_addcmul_(second, gradients, gradients, 1 - b2)
-    scale = torch._foreach_div(second, 1 - b2**step)
+    torch._foreach_lerp_(moments.first, gradients, 1 - b1)
+    torch._foreach_mul_(moments.second, b2)
+    torch._foreach_addcmul_(moments.second, gradients, gradients, 1 - b2)
+    scale = torch._foreach_div(moments.second, 1 - b2**step)
     torch._foreach_add_(scale, settings.epsilon)
     torch._foreach_sqrt_(scale)
     kept = [1 - rate * settings.weight_decay if p.dim() > 1 else 1.0 for p in parameters]
-    after = torch._foreach_mul(parameters, kept)
-    torch._foreach_addcdiv_(after, first, scale, -rate / (1 - b1**step))
-    return list(after), Moments(list(first), second)
+    torch._foreach_mul_(parameters, kept)
+    torch._foreach_addcdiv_(parameters, moments.first, scale, -rate / (1 - b1**step))
 
 
 def clip(gradients: list[Tensor], limit: float) -> tuple[list[Tensor], Tensor]:
     """Scale gradients so that their global norm is at most `limit`.
 
     Returns:
-        The scaled gradients, and the norm before.
+        The gradients, as they are where the norm is small enough, and the norm before.
     """
     norm = torch.stack(torch._foreach_norm(gradients)).norm()
     factor = (limit / (norm + NORM_FLOOR)).clamp(max=1.0)
+    if float(factor) == 1.0:
+        return gradients, norm
     return list(torch._foreach_mul(gradients, factor)), norm
 
 

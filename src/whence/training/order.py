@@ -57,7 +57,7 @@ class Order:
     def of_step(self, step: int) -> Order:
         """The entries of one step."""
         first, last = np.searchsorted(self.step, [step, step + 1])
-        return Order(*(np.asarray(getattr(self, name)[first:last]) for name in FIELDS))
+        return Order(*(getattr(self, name)[first:last] for name in FIELDS))
 
     @property
     def pieces(self) -> Pieces:
@@ -87,7 +87,11 @@ class Order:
         """
         check_sizes(folder)
         return cls(
-            *(np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in FIELDS)
+            # A plain view: indexing the memmap class itself is several times slower.
+            *(
+                np.asarray(np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False))
+                for n in FIELDS
+            )
         )
 
 

@@ -133,24 +133,17 @@ def pieces(
 
 def piece_tokens(corpus: Documents, wanted: Pieces) -> Int[np.ndarray, " token"]:
     """The tokens of pieces, one piece after the other."""
-    lengths = wanted.lengths
-    owner = np.repeat(np.arange(len(wanted)), lengths)
-    first = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    framed = np.arange(int(lengths.sum())) - first + wanted.start[owner]
-    document = wanted.document[owner]
-    offsets = corpus.offsets
-    begin, end = np.asarray(offsets[document]), np.asarray(offsets[document + 1])
-    own = framed - len(corpus.start_tokens)
-    found = np.empty(len(own), dtype=np.int64)
-    inside = (own >= 0) & (own < end - begin)
-    found[inside] = corpus.tokens[begin[inside] + own[inside]]
-    before = own < 0
-    if before.any():
-        found[before] = np.asarray(corpus.start_tokens, dtype=np.int64)[framed[before]]
-    after = own >= end - begin
-    if after.any():
-        past = own[after] - (end - begin)[after]
-        found[after] = np.asarray(corpus.end_tokens, dtype=np.int64)[past]
+    before, lengths = len(corpus.start_tokens), wanted.lengths
+    begin, end = corpus.offsets[wanted.document], corpus.offsets[wanted.document + 1]
+    first = np.cumsum(lengths) - lengths
+    where = np.repeat(begin + wanted.start - before - first, lengths) + np.arange(lengths.sum())
+    # A frame's place lies in a neighbour, or outside: what is taken there is written over.
+    found: Int[np.ndarray, " token"] = corpus.tokens.take(where, mode="clip").astype(np.int64)
+    frame = [(np.full_like(begin, k), t) for k, t in enumerate(corpus.start_tokens)]
+    frame += [(before + end - begin + k, t) for k, t in enumerate(corpus.end_tokens)]
+    for place, token in frame:
+        has = (wanted.start <= place) & (place < wanted.stop)
+        found[(first + place - wanted.start)[has]] = token
     return found
 
 
