@@ -1,20 +1,40 @@
 """Whatever is typed wrong ends in one message and exit code 2, never in a trace."""
 
+import json
+import subprocess
 import sys
 
 import pytest
 
-from whence import cli
+# Without the type checker of the tests, which would stop a wrong value before Whence sees it.
+TYPING = """
+import contextlib, io, json, sys, traceback
+from whence.cli import main
+found = []
+for words in json.loads(sys.argv[1]):
+    sys.argv, said, code = ["whence", *words], io.StringIO(), None
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        except BaseException:
+            traceback.print_exc()
+    found.append([code, said.getvalue()])
+print(json.dumps(found))
+"""
 
 
-def typed(monkeypatch, capsys, *words):
-    """Exit code and what was said on standard error."""
-    monkeypatch.setattr(sys, "argv", ["whence", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    said = capsys.readouterr()
-    assert "Traceback" not in said.err
-    return end.value.code, said.err
+def type_all(commands, folder):
+    """Exit code and output of each command line, all typed in one folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", TYPING, json.dumps(commands)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [tuple(pair) for pair in json.loads(done.stdout)]
 
 
 MISTAKES = [
@@ -42,20 +62,28 @@ MISTAKES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("typed")
+    answers = type_all([*MISTAKES, ["--version"]], folder)
+    return dict(zip(map(tuple, [*MISTAKES, ["--version"]]), answers, strict=True)), folder
+
+
 @pytest.mark.parametrize("words", MISTAKES, ids=" ".join)
-def test_a_mistake_is_said_in_one_message(words, monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    code, said = typed(monkeypatch, capsys, *words)
-    assert code == 2
+def test_a_mistake_is_said_in_one_message(words, typed):
+    code, said = typed[0][tuple(words)]
+    assert code == 2, said
     assert said.strip()
-    assert sorted(path.name for path in tmp_path.iterdir()) == []
+    assert "Traceback" not in said
 
 
-def test_the_version(monkeypatch, capsys):
+def test_a_mistake_leaves_nothing_behind(typed):
+    assert sorted(path.name for path in typed[1].iterdir()) == []
+
+
+def test_the_version(typed):
     from whence import __version__
 
-    monkeypatch.setattr(sys, "argv", ["whence", "--version"])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert not end.value.code
-    assert capsys.readouterr().out == f"whence {__version__}\n"
+    code, said = typed[0]["--version",]
+    assert not code
+    assert said == f"whence {__version__}\n"

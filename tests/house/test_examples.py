@@ -74,7 +74,7 @@ def shown_outputs():
             yield pytest.param(match["file"], match["text"], id=match["file"])
 
 
-@pytest.mark.parametrize(("name", "text"), shown_outputs())
+@pytest.mark.parametrize(("name", "text"), list(shown_outputs()))
 def test_a_page_shows_what_an_example_prints(name, text, said):
     if name not in said:
         pytest.skip(f"{name} was not run: run the whole file")
