@@ -12,7 +12,7 @@ from whence.core.records import canonical
 Option = typer.Option
 
 
-def train(  # noqa: PLR0917  (typer calls it by name)
+def train(
     corpus: Annotated[Path, typer.Argument(help="A corpus made by `whence corpus build`.")],
     out: Annotated[Path, Option("--out", "-o", help="The run's folder.")],
     architecture: Annotated[

@@ -16,7 +16,7 @@ Scores are plain data, so that the judge needs to know nothing about the method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -143,6 +143,24 @@ class Scores:
         order: Int[np.ndarray, " n"] = np.argsort(-row, kind="stable")
         scored: Int[np.ndarray, " m"] = order[np.isfinite(row[order])]
         return scored[:k]
+
+    def about(self, behaviors: Sequence[Behavior]) -> Scores:
+        """The rows of some behaviors, in the order given.
+
+        Raises:
+            MethodError: a behavior was not scored.
+        """
+        where = {behavior: i for i, behavior in enumerate(self.behaviors)}
+        lacking = [b for b in behaviors if b not in where]
+        if lacking:
+            raise MethodError(
+                f"scores of {self.method}",
+                expected=f"a row for {lacking[0].prompt!r} and its target",
+                got=f"rows for {len(where)} other behaviors",
+                fix="Score this behavior too.",
+            )
+        rows = [where[b] for b in behaviors]
+        return replace(self, behaviors=tuple(behaviors), values=self.values[rows])
 
     def calibrated(self, slope: float, source: str) -> Scores:
         """The same scores in nats: values times a slope that was fitted to measured falls.

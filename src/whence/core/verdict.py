@@ -56,7 +56,7 @@ class Verdict:
             "measured": self.measured,
             "error": self.error,
             "control": {
-                "mean": self.control_mean,
+                "mean": finite(self.control_mean),
                 "interval": [finite(x) for x in self.control_interval],
                 "n": len(self.controls),
                 "values": list(self.controls),

@@ -13,6 +13,7 @@ table         the record in a terminal
 
 from whence.explain.calibration import Slope, load_slopes, save_slopes, slope_from
 from whence.explain.explain import Explanation, explain, explain_many
+from whence.explain.findings import document_scores
 from whence.explain.plan import DEFAULT_BUDGET, Estimate, Plan
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Explanation",
     "Plan",
     "Slope",
+    "document_scores",
     "explain",
     "explain_many",
     "load_slopes",

@@ -14,7 +14,7 @@ rest on. A method without a slope is shown without a prediction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +24,7 @@ from whence.core.records import read_json, write_json
 from whence.training import Run
 
 FILE = "calibration.json"
+_FEWEST_REMOVALS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,51 @@ def slope_from(scores: Scores, verdicts: Sequence[Verdict]) -> Slope | None:
     where = {cause.id: i for i, cause in enumerate(scores.causes)}
     raw = [scores.values[v.behavior, [where[c] for c in v.causes]].sum() for v in verdicts]
     return fit_slope(np.array(raw), np.array([v.measured for v in verdicts]))
+
+
+def cross_calibrated(
+    scores: Scores, verdicts: Sequence[Verdict]
+) -> tuple[Scores, list[Verdict]] | None:
+    """Turn ranks into nats for each behavior by the removals measured for the *others*.
+
+    No behavior's own removal goes into its prediction, so that its error means something.
+
+    Args:
+        scores: raw scores of several behaviors.
+        verdicts: one removed set a behavior, of these scores.
+
+    Returns:
+        Scores in nats and the verdicts with predictions; None with fewer than four other
+        removals for any behavior, or where the raw scores say nothing.
+    """
+    slopes = []
+    for behavior in range(len(scores.behaviors)):
+        others = [v for v in verdicts if v.behavior != behavior]
+        slope = slope_from(scores, others) if len(others) >= _FEWEST_REMOVALS else None
+        if slope is None:
+            return None
+        slopes.append(slope)
+    factors = np.array([s.slope for s in slopes])
+    calibrated = replace(
+        scores,
+        values=scores.values * factors[:, None],
+        unit="nats",
+        settings={
+            **scores.settings,
+            "calibration": {
+                "source": "removals measured for the other behaviors explained with it",
+                "slopes": factors.tolist(),
+                "removals": slopes[0].removals,
+            },
+        },
+    )
+    return calibrated, [_predicted(calibrated, verdict) for verdict in verdicts]
+
+
+def _predicted(scores: Scores, verdict: Verdict) -> Verdict:
+    where = {cause.id: i for i, cause in enumerate(scores.causes)}
+    total = scores.values[verdict.behavior, [where[c] for c in verdict.causes]].sum()
+    return replace(verdict, predicted=float(total))
 
 
 def save_slopes(run: Run, slopes: dict[str, Slope]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from whence.core import Behavior, Kind
+from whence.core import Behavior, Kind, Scores
 from whence.core.errors import PlanError
 from whence.core.records import write_json
 from whence.corpus import Corpus
@@ -91,6 +91,7 @@ def explain_many(
     budget: float | None = None,
     plan: Plan | None = None,
     choices: Plan | None = None,
+    scores: Sequence[Scores] | None = None,
     workers: int | None = None,
     on_plan: Callable[[Plan, Estimate], object] | None = None,
 ) -> list[Explanation]:
@@ -104,6 +105,7 @@ def explain_many(
         budget: seconds that documents may take, if nothing else is planned; 600 by default.
         plan: carry out exactly this one; no budget is looked at.
         choices: a plan whose budgeted parts are still open; None means the defaults.
+        scores: document scores to test in place of our own, from any method.
         workers: training replays at a time.
         on_plan: called with the plan and its estimated cost before the work begins.
 
@@ -124,7 +126,7 @@ def explain_many(
         cost = estimate(plan, subject.run, len(behaviors), workers)
     if on_plan is not None:
         on_plan(plan, cost)
-    found = _found(subject, behaviors, plan, workers)
+    found = _found(subject, behaviors, plan, scores, workers)
     return [
         Explanation(make_record(subject, behavior, number, found[behavior], plan))
         for number, behavior in enumerate(behaviors)
@@ -148,12 +150,16 @@ def _possible(plan: Plan, subject: Subject, by: Sequence[Kind] | None) -> Plan:
 
 
 def _found(
-    subject: Subject, behaviors: Sequence[Behavior], plan: Plan, workers: int | None
+    subject: Subject,
+    behaviors: Sequence[Behavior],
+    plan: Plan,
+    scores: Sequence[Scores] | None,
+    workers: int | None,
 ) -> dict[Behavior, list[Findings]]:
     """Findings for each behavior; documents and components are done for all of them at once."""
     together = []
     if "document" in plan.by:
-        together.append(among_documents(subject, behaviors, plan, workers))
+        together.append(among_documents(subject, behaviors, plan, given=scores, workers=workers))
     if "component" in plan.by:
         together.append(among_components(subject, behaviors, plan))
     found = {}

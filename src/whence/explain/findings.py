@@ -25,6 +25,7 @@ from whence.attribution import (
 from whence.core import Behavior, Cause, Kind, Scores, Verdict
 from whence.core.seeds import generator
 from whence.corpus import Corpus
+from whence.explain.calibration import cross_calibrated
 from whence.explain.plan import Plan, replayable
 from whence.explain.subject import Subject
 from whence.interventions import Components, Documents, Intervention, Tokens, document_causes
@@ -87,9 +88,22 @@ def among_components(subject: Subject, behaviors: Sequence[Behavior], plan: Plan
 
 
 def among_documents(
-    subject: Subject, behaviors: Sequence[Behavior], plan: Plan, workers: int | None
+    subject: Subject,
+    behaviors: Sequence[Behavior],
+    plan: Plan,
+    *,
+    given: Sequence[Scores] | None = None,
+    workers: int | None = None,
 ) -> Findings:
-    """Which training documents: each tested method's set is removed by training again."""
+    """Which training documents: each tested method's set is removed by training again.
+
+    Args:
+        subject: what is explained.
+        behaviors: explained together; the sets of one are controls for the others.
+        plan: what to do.
+        given: scores to test in place of our own; they must hold these behaviors.
+        workers: training replays at a time.
+    """
     start = time.perf_counter()
     assert subject.corpus is not None
     if not replayable(subject.run, plan):
@@ -98,11 +112,10 @@ def among_documents(
         scores = _lookups(subject.corpus, behaviors, causes, plan)
         return _unjudged(scores, behaviors, note, start)
     intervention = Documents(subject.run, workers=workers, seeds=plan.seeds or None)
-    scores = _lookups(subject.corpus, behaviors, intervention.causes, plan)
-    if plan.checkpoints:
-        raw = tracin(intervention, behaviors, steps=plan.checkpoints, rows=plan.rows)
-        scores = (raw, *scores)
-    scores = tuple(_in_nats(s, plan) for s in scores)
+    if given is None:
+        scores = document_scores(intervention, behaviors, plan)
+    else:
+        scores = tuple(s.about(behaviors) for s in given)
     if not plan.tested:
         note = "no document was taken away: the budget does not reach for the training replays"
         return _unjudged(scores, behaviors, note, start)
@@ -110,6 +123,12 @@ def among_documents(
         s.method: set_claims(s, plan.top_documents) for s in scores if s.method in plan.tested
     }
     verdicts = _judge(claims, behaviors, intervention, plan)
+    for number, each in enumerate(scores):
+        if each.unit == "rank" and each.method in verdicts:
+            fitted = cross_calibrated(each, verdicts[each.method])
+            if fitted is not None:
+                calibrated, verdicts[each.method] = fitted
+                scores = (*scores[:number], calibrated, *scores[number + 1 :])
     return Findings(
         "document",
         tuple(behaviors),
@@ -117,6 +136,17 @@ def among_documents(
         sets=verdicts,
         seconds=time.perf_counter() - start,
     )
+
+
+def document_scores(
+    intervention: Documents, behaviors: Sequence[Behavior], plan: Plan
+) -> tuple[Scores, ...]:
+    """Score documents by every method of a plan, the baselines last; nothing is removed."""
+    scores = _lookups(intervention.corpus, behaviors, intervention.causes, plan)
+    if plan.checkpoints:
+        raw = tracin(intervention, behaviors, steps=plan.checkpoints, rows=plan.rows)
+        scores = (raw, *scores)
+    return tuple(_in_nats(s, plan) for s in scores)
 
 
 def _judged(

@@ -1,0 +1,151 @@
+"""The demo: everything once, on this machine, where the truth is known.
+
+A model is trained in front of the reader on a world of invented people. Every fact stands
+in a known number of documents, among others that use the same words without stating it.
+Some facts that the model has learned are then explained together: gradient similarity
+names documents, training again without them shows whether the fact goes, and the truth
+tells whether they are the ones that state it. One fact is explained in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from whence.attribution import spread
+from whence.core.errors import RunError
+from whence.corpus import BuildSettings, Corpus, build_from_documents, open_corpus
+from whence.explain import Explanation, Plan, document_scores, explain_many
+from whence.interventions import Documents
+from whence.models import values
+from whence.studies.recall import planted_recall
+from whence.training import Recipe, Run, train
+from whence.worlds import Fact, World, people
+
+VOCABULARY = 1024
+EXPLAINED = 9
+# Eight come from the other facts' sets; these many in all leave two that are random.
+CONTROLS = 10
+
+RECIPE = Recipe(
+    architecture="llama",
+    size="tiny",
+    context=64,
+    rows=8,
+    epochs=25,
+    learning_rate=5e-3,
+)
+
+Tell = Callable[[str], object]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Demo:
+    """What the demo found.
+
+    Attributes:
+        world: documents and truth.
+        run: the recorded training.
+        known: whether the model prefers the right answer to the foil, by fact.
+        recall: share of a fact's documents among the first as many, by method, over all facts.
+        explained: facts that were explained, the main one first.
+        explanations: theirs, in the same order.
+    """
+
+    world: World
+    run: Run
+    known: Bool[np.ndarray, " fact"]
+    recall: dict[str, Float[np.ndarray, " fact"]]
+    explained: tuple[Fact, ...]
+    explanations: tuple[Explanation, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One line a fact: what was found, and what became of the fact without it."""
+        lines = []
+        for fact, explanation in zip(self.explained, self.explanations, strict=True):
+            record = explanation.record
+            named = next(
+                s for s in record["sets"] if s["kind"] == "document" and s["method"] == "tracin"
+            )
+            value = record["behavior"]["value"]
+            lines.append(
+                {
+                    "fact": f"{fact.prompt} {fact.answer}",
+                    "stated": len(fact.documents),
+                    "found": len(set(named["causes"]) & set(fact.documents)),
+                    "value": value,
+                    "without_named": value - named["measured"],
+                    "without_random": value - named["control"]["mean"],
+                    "verdict": named["verdict"],
+                }
+            )
+        return lines
+
+
+def demo(folder: Path, *, tell: Tell = lambda _: None, workers: int | None = None) -> Demo:
+    """Run the demo; what is already there from an earlier, interrupted one is used.
+
+    Args:
+        folder: where corpus, run and report go.
+        tell: called with one line at the start of each part.
+        workers: training replays at a time.
+    """
+    world = people()
+    tell(
+        f"a world of {len(world.documents):,} documents that state {len(world.facts)} facts, "
+        f"each in {len(world.facts[0].documents)} of them"
+    )
+    corpus = build(folder / "corpus", world)
+    tell(f"training a model on {corpus.n_tokens:,} tokens, every step recorded")
+    run = train(corpus, folder / "run", RECIPE)
+    known = values(run.model(), world.questions()) > 0
+    tell(f"the model has learned {int(known.sum())} of {len(known)} facts; scoring documents")
+    intervention = Documents(run, workers=workers)
+    plan = _plan(run, world)
+    scores = document_scores(intervention, world.questions(), plan)
+    recall = {s.method: planted_recall(s, world) for s in scores}
+    chosen = _chosen(world, known)
+    tell(f"explaining {len(chosen)} facts: training again without the documents named for each")
+    explanations = explain_many(
+        run, [fact.question() for fact in chosen], plan=plan, scores=scores, workers=workers
+    )
+    return Demo(world, run, known, recall, chosen, tuple(explanations))
+
+
+def build(folder: Path, world: World) -> Corpus:
+    """The world's documents as a corpus, with a vocabulary trained on them."""
+    if folder.exists():
+        return open_corpus(folder)
+    return build_from_documents(world.documents, folder, BuildSettings(vocab_size=VOCABULARY))
+
+
+def _plan(run: Run, world: World) -> Plan:
+    """Gradient similarity at three checkpoints; its sets are removed, with two random ones."""
+    trained = [c for c in run.checkpoints if c.step > 0]
+    return Plan(
+        checkpoints=tuple(c.step for c in spread(trained, 3)),
+        tested=("tracin",),
+        top_documents=len(world.facts[0].documents),
+        controls=CONTROLS,
+    )
+
+
+def _chosen(world: World, known: Bool[np.ndarray, " fact"]) -> tuple[Fact, ...]:
+    """Learned facts about different people, so that no set states a fact of another."""
+    chosen: list[Fact] = []
+    for fact, learned in zip(world.facts, known, strict=True):
+        if learned and fact.subject not in {other.subject for other in chosen}:
+            chosen.append(fact)
+    if len(chosen) < EXPLAINED:
+        raise RunError(
+            "demo",
+            expected=f"a model that has learned facts about {EXPLAINED} people",
+            got=f"{len(chosen)}",
+            fix="Remove the demo's folder and run it again; if it stays so, report it.",
+        )
+    return tuple(chosen[:EXPLAINED])

@@ -1,0 +1,90 @@
+"""The main job on real text: train, find what the model really shows, explain it, verify.
+
+`demo_real` uses text that is on every machine with Python: the standard library's own
+functions and classes. `real_text` does the same on any corpus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from whence.corpus import BuildSettings, Corpus, build_from_documents, open_corpus
+from whence.explain import Explanation, explain_many
+from whence.studies.shown import shown_behaviors
+from whence.training import Recipe, train
+from whence.worlds import python_library
+
+VOCABULARY = 4096
+BEHAVIORS = 3
+LIBRARY_TOKENS = 400_000
+
+RECIPE = Recipe(size="small", context=128, rows=8, epochs=3, learning_rate=3e-3)
+
+Tell = Callable[[str], object]
+
+
+def demo_real(
+    folder: Path,
+    *,
+    tell: Tell = lambda _: None,
+    workers: int | None = None,
+    budget: float = 420.0,
+) -> tuple[Explanation, ...]:
+    """Explain three things that a model learned from Python's standard library.
+
+    Args:
+        folder: where corpus and run go; what is there from an interrupted demo is used.
+        tell: called with one line at the start of each part.
+        workers: training replays at a time.
+        budget: seconds that documents may take.
+    """
+    place = folder / "corpus"
+    if place.exists():
+        corpus = open_corpus(place)
+    else:
+        tell("Python's standard library: one document a function or class")
+        settings = BuildSettings(vocab_size=VOCABULARY, max_tokens=RECIPE.context - 2)
+        corpus = build_from_documents(python_library(), place, settings)
+    return real_text(corpus, folder / "run", RECIPE, tell=tell, workers=workers, budget=budget)
+
+
+def real_text(
+    corpus: Corpus,
+    run_folder: Path,
+    recipe: Recipe,
+    *,
+    tell: Tell = lambda _: None,
+    workers: int | None = None,
+    budget: float | None = None,
+    behaviors: int = BEHAVIORS,
+) -> tuple[Explanation, ...]:
+    """Train on a corpus, find behaviors, explain them together and verify.
+
+    Args:
+        corpus: the documents.
+        run_folder: where the run goes; an interrupted one goes on.
+        recipe: how to train.
+        tell: called with one line at the start of each part.
+        workers: training replays at a time.
+        budget: seconds that documents may take.
+        behaviors: how many to explain.
+    """
+    tell(f"training on {corpus.n_documents:,} documents, {corpus.n_tokens:,} tokens")
+    run = train(corpus, run_folder, recipe)
+    tell(f"trained for {run.seconds:.0f} s; looking for what the model really shows")
+    shown = shown_behaviors(run, behaviors)
+    for each in shown:
+        tell(
+            f"{each.behavior.prompt[-40:]!r} -> {each.behavior.target!r}: model "
+            f"{each.probability:.2f}, after one token {each.bigram:.2f}, {each.count} times "
+            f"in the text (found in {each.document})"
+        )
+    found = explain_many(
+        run,
+        [each.behavior for each in shown],
+        budget=budget,
+        workers=workers,
+        on_plan=lambda _, cost: tell(f"explaining: {cost}"),
+    )
+    return tuple(found)

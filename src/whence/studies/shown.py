@@ -1,0 +1,125 @@
+"""Behaviors that a model really shows, found in its own training text.
+
+A place in a document is worth explaining when the model continues it as the document does,
+with confidence, although the token before it alone would not have told: the model learned
+something, and from few documents. From such a place a prompt, a target and the runner-up
+as foil are made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from whence.core import Behavior
+from whence.core.errors import BehaviorError
+from whence.core.progress import progress
+from whence.core.seeds import generator
+from whence.corpus import Corpus, Index
+from whence.models import Model, encode
+from whence.training import Run
+
+_PROMPT_TOKENS = 24
+_SURE = 0.5
+_COMMON = 0.2
+_DOCUMENTS = (2, 12)
+_CONTEXT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A behavior and why it was chosen.
+
+    Attributes:
+        behavior: with the runner-up as foil.
+        document: id of the document it was found in.
+        probability: the model's, of the target.
+        bigram: the corpus's probability of the target's first token after one token.
+        count: how often the end of the prompt with the target occurs in the corpus.
+    """
+
+    behavior: Behavior
+    document: str
+    probability: float
+    bigram: float
+    count: int
+
+
+def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 2000) -> list[Shown]:
+    """Find behaviors of a run's final model, from different documents.
+
+    Args:
+        run: a finished run.
+        count: how many.
+        seed: of the places looked at.
+        tries: documents looked at before giving up.
+
+    Raises:
+        BehaviorError: the model shows too few.
+    """
+    corpus, model = run.corpus(), run.model()
+    index = corpus.index()
+    rng = generator(seed, "shown")
+    order = rng.permutation(corpus.n_documents)[:tries]
+    found: list[Shown] = []
+    targets: set[str] = set()
+    for document in progress(order.tolist(), "looking for behaviors"):
+        shown = _in_document(corpus, index, model, int(document))
+        if shown is not None and str(shown.behavior.target) not in targets:
+            targets.add(str(shown.behavior.target))
+            found.append(shown)
+        if len(found) == count:
+            return found
+    raise BehaviorError(
+        str(run.path),
+        expected=f"{count} behaviors that the model shows with confidence",
+        got=f"{len(found)} in {len(order)} documents",
+        fix="Train for longer, or ask for fewer.",
+    )
+
+
+def _in_document(corpus: Corpus, index: Index, model: Model, document: int) -> Shown | None:
+    """The first place in a document that is worth explaining."""
+    tokens = corpus.document(document).tokens.astype(np.int64)[: model.context - 2]
+    if len(tokens) < _CONTEXT + 2:
+        return None
+    ids = torch.tensor([[*corpus.start_tokens, *tokens.tolist()]])
+    with torch.no_grad():
+        logits = model.module(input_ids=ids, use_cache=False).logits[0, len(corpus.start_tokens) :]
+    probabilities = torch.softmax(logits.float(), -1)
+    for at in range(_CONTEXT, len(tokens)):
+        token = int(tokens[at])
+        here = probabilities[at - 1]
+        if float(here[token]) < _SURE or not corpus.decode([token])[1:].isalpha():
+            continue
+        before = index.next(tokens[at - 1 : at])
+        share = dict(zip(before.tokens.tolist(), before.counts.tolist(), strict=True))
+        bigram = share.get(token, 0) / max(1, int(before.counts.sum()))
+        times = index.count(tokens[at - _CONTEXT : at + 1])
+        if bigram > _COMMON or not _DOCUMENTS[0] <= times <= _DOCUMENTS[1]:
+            continue
+        behavior = _behavior(corpus, document, tokens, at, here)
+        if behavior is None:
+            continue
+        encoded = encode(model, behavior)
+        if encoded.target_ids != (token,):
+            continue
+        return Shown(behavior, corpus.ids[document], float(here[token]), bigram, times)
+    return None
+
+
+def _behavior(
+    corpus: Corpus, document: int, tokens: np.ndarray, at: int, here: torch.Tensor
+) -> Behavior | None:
+    """Prompt, target and runner-up at one place; None where they are no clean text."""
+    token = int(tokens[at])
+    order = torch.argsort(here, descending=True)[:2].tolist()
+    second = next(t for t in order if t != token)
+    start = max(0, at - _PROMPT_TOKENS)
+    first, last = corpus.char_span(document, start, at)
+    prompt = corpus.text(document)[first:last]
+    target, foil = corpus.decode([token]), corpus.decode([second])
+    clean = prompt.strip() and foil.strip() and "\ufffd" not in target + foil + prompt
+    return Behavior(prompt, target, foil) if clean and target != foil else None
