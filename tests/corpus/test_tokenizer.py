@@ -7,7 +7,7 @@ from transformers import AutoTokenizer
 
 from tests.corpus.samples import TEXTS, make, save_tokenizer_json
 from whence.core.errors import TokenizerError
-from whence.corpus import BuildSettings
+from whence.corpus import BuildSettings, spellings
 from whence.corpus.tokenizer import (
     END_OF_TEXT,
     bytes_tokenizer,
@@ -121,3 +121,33 @@ def test_a_tokenizer_that_cannot_be_opened(tmp_path, tmp_path_factory, name, mon
     monkeypatch.chdir(tmp_path)
     with pytest.raises(TokenizerError, match=f'{name}: expected "bytes", a tokenizer folder'):
         make(tmp_path_factory, TEXTS, tokenizer=name)
+
+
+def test_a_sentencepiece_model_with_byte_fallback(tmp_path, tmp_path_factory):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS * 40), encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "texts.txt"),
+        model_prefix=str(tmp_path / "tokenizer"),
+        vocab_size=380,
+        model_type="bpe",
+        byte_fallback=True,
+        character_coverage=0.99,
+        minloglevel=2,
+        hard_vocab_limit=False,
+    )
+    config = {
+        "tokenizer_class": "LlamaTokenizer",
+        "bos_token": "<s>",
+        "eos_token": "</s>",
+        "add_bos_token": True,
+    }
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    corpus = make(tmp_path_factory, TEXTS, tokenizer=str(tmp_path))
+    assert (corpus.start_tokens, corpus.end_tokens) == ((1,), (2,))
+    at = TEXTS[1].index("😀")
+    first, last = corpus.token_span(1, at, at + 1)
+    assert last - first == 4  # one token a byte
+    assert corpus.char_span(1, first, last) == (at, at + 1)
+    found = corpus.index().count_many(spellings(corpus, "born in London"))
+    assert found.sum() == 3
