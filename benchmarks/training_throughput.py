@@ -34,7 +34,9 @@ WORDS = 900
 
 def make_corpus(folder: Path, tokens: int) -> Corpus:
     rng = np.random.default_rng(0)
-    words = ["".join(rng.choice(list("abcdefghijklmnop"), rng.integers(2, 8))) for _ in range(WORDS)]
+    words = [
+        "".join(rng.choice(list("abcdefghijklmnop"), rng.integers(2, 8))) for _ in range(WORDS)
+    ]
     chance = 1 / np.arange(1, WORDS + 1)
     chance /= chance.sum()
     documents, count = [], 0
@@ -61,16 +63,13 @@ class Ways:
         self.inputs = [None] * len(self.batches)
         self.weights = torch.ones(corpus.n_documents)
         self.ours_state = checkpoints.State.fresh(self.fresh())
-        task = loop.Task(
-            self.plan, corpus, run.order, self.weights, folder / "run", frozenset()
-        )
+        task = loop.Task(self.plan, corpus, run.order, self.weights, folder / "run", frozenset())
         self.task = task
         self.bare_module, self.adam_module = self.fresh(), self.fresh()
         self.adam = torch.optim.AdamW(self.adam_module.parameters(), lr=1e-3, fused=True)
 
     def fresh(self) -> torch.nn.Module:
-        recipe = self.plan.recipe
-        return trainer.build_module(recipe, trainer.build_config(recipe, self.corpus))
+        return trainer.build_module(self.plan.recipe, self.corpus)
 
     def make(self, step: int) -> batch.Batch:
         return batch.make_batch(self.corpus, self.run.order.of_step(step), packed=self.plan.packed)
@@ -186,7 +185,9 @@ def main() -> None:
         if not given.no_trainer:
             seconds["Trainer"] = hugging_face(ways, folder, min(blocks, 8))
         start = clock(given.threads)
-        checkpoints.save_checkpoint(ways.ours_state, folder / "one", corpus.tokenizer_path)
+        checkpoints.save_checkpoint(
+            ways.ours_state, folder / "one", corpus.tokenizer_path, beta2=0.95
+        )
         saving = clock(given.threads) - start
     tokens = recipe.rows * recipe.context
     print(

@@ -20,6 +20,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from whence.core.errors import ModelError, RunError, TokenizerError
 from whence.core.records import digest, digest_file, read_json
 from whence.core.seeds import derive
+from whence.models import open_model
 from whence.training.numerics import DTYPES, implementation
 from whence.training.pieces import Documents
 from whence.training.recipe import Recipe
@@ -71,6 +72,13 @@ def _special(model_type: str, shape: Shape, recipe: Recipe) -> dict[str, Any]:
             "query_pre_attn_scalar": shape.width // shape.heads,
             "sliding_window": recipe.context,
         },
+        "gptj": {"rotary_dim": shape.width // shape.heads},
+        "codegen": {"rotary_dim": shape.width // shape.heads},
+        "gpt_neo": {
+            "attention_types": [[["global"], shape.layers]],
+            "embed_dropout": 0.0,
+            "resid_dropout": 0.0,
+        },
         "mamba": {"time_step_rank": "auto"},
     }
     return table.get(model_type, {})
@@ -107,10 +115,18 @@ def build_config(recipe: Recipe, corpus: Documents) -> PretrainedConfig:
             fix="Choose a shorter context.",
         )
     if recipe.checkpoint is None:
-        tokenizer = AutoTokenizer.from_pretrained(corpus.tokenizer_path)
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-            setattr(config, name, getattr(tokenizer, name))
+        _name_special_tokens(config, corpus)
     return config
+
+
+def _name_special_tokens(config: PretrainedConfig, corpus: Documents) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(corpus.tokenizer_path)
+    config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
+    # The embedding of a config's padding token is never trained: it must not be one that frames
+    # documents, as it is in the many tokenizers that pad with their end-of-text token.
+    framing = {*corpus.start_tokens, *corpus.end_tokens, config.bos_token_id, config.eos_token_id}
+    padding = tokenizer.pad_token_id
+    config.pad_token_id = None if padding in framing else padding
 
 
 def _sized_config(recipe: Recipe, corpus: Documents) -> PretrainedConfig:
@@ -125,10 +141,23 @@ def _sized_config(recipe: Recipe, corpus: Documents) -> PretrainedConfig:
     shape = SIZES[recipe.size]
     known = CONFIG_MAPPING[kind]()
     wanted = _common(shape, recipe, kind in _GATED)
-    fields = {name: value for name, value in wanted.items() if hasattr(known, name)}
-    # Set by their own names where a config has them: two names for one thing would clash.
+    fields = {name: value for name, value in wanted.items() if _can_set(known, name)}
     fields |= _special(kind, shape, recipe)
-    return AutoConfig.for_model(kind, vocab_size=corpus.vocabulary_size, **fields)
+    try:
+        return AutoConfig.for_model(kind, vocab_size=corpus.vocabulary_size, **fields)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(
+            "recipe.architecture",
+            expected=f"an architecture whose size can be set to {recipe.size!r}",
+            got=f"{kind!r}: {str(error).splitlines()[0]}",
+            fix="Give a JSON config of it (recipe.config, --config).",
+        ) from None
+
+
+def _can_set(config: PretrainedConfig, name: str) -> bool:
+    declared = getattr(type(config), name, None)
+    computed = isinstance(declared, property) and declared.fset is None
+    return hasattr(config, name) and not computed
 
 
 def _read_config(source: str, place: str) -> PretrainedConfig:
@@ -144,17 +173,33 @@ def _read_config(source: str, place: str) -> PretrainedConfig:
     return found
 
 
-def build_module(recipe: Recipe, config: PretrainedConfig) -> nn.Module:
-    """The module before its first step: drawn from the seed, or read from the checkpoint."""
+def build_module(recipe: Recipe, corpus: Documents) -> nn.Module:
+    """The module before its first step: drawn from the seed, or read from the checkpoint.
+
+    Raises:
+        ModelError: see `build_config`; or the architecture lacks the attention kernel.
+        TokenizerError: the model knows fewer tokens than the tokenizer gives.
+        RunError: the context is beyond the model's positions.
+    """
+    config = build_config(recipe, corpus)
     dtype, kernel = DTYPES[recipe.dtype], implementation(recipe.attention)
-    auto: Any = AutoModelForCausalLM
     if recipe.checkpoint is not None:
-        module = auto.from_pretrained(recipe.checkpoint, dtype=dtype, attn_implementation=kernel)
-    else:
-        torch.manual_seed(derive(recipe.seed, "initialisation"))
-        module = auto.from_config(config, dtype=dtype, attn_implementation=kernel)
-    ready: nn.Module = module.to(recipe.device).train()
-    return ready
+        # Its tokens were compared with the corpus's tokenizer, which is the one that counts.
+        tokenizer = AutoTokenizer.from_pretrained(corpus.tokenizer_path)
+        opened = open_model(recipe.checkpoint, tokenizer=tokenizer, dtype=dtype, attention=kernel)
+        return opened.module.to(recipe.device).train()
+    auto: Any = AutoModelForCausalLM
+    torch.manual_seed(derive(recipe.seed, "initialisation"))
+    try:
+        module: nn.Module = auto.from_config(config, dtype=dtype, attn_implementation=kernel)
+    except ValueError as error:
+        raise ModelError(
+            "recipe.attention",
+            expected=f"an attention that {config.model_type!r} supports",
+            got=f"{recipe.attention!r}: {str(error).splitlines()[0]}",
+            fix='Choose attention "eager".',
+        ) from None
+    return module.to(recipe.device).train()
 
 
 def has_dropout(module: nn.Module) -> bool:

@@ -103,8 +103,15 @@ def folder_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def save_checkpoint(state: State, folder: Path, tokenizer: Path) -> None:
-    """Write a sealed checkpoint; nothing is there under its name before it is whole."""
+def save_checkpoint(state: State, folder: Path, tokenizer: Path, *, beta2: float) -> None:
+    """Write a sealed checkpoint; nothing is there under its name before it is whole.
+
+    Args:
+        state: what is saved.
+        folder: its name.
+        tokenizer: folder of the tokenizer, whose files are copied.
+        beta2: the optimizer's second decay rate, needed to read the second moments.
+    """
     with building(folder) as temporary:
         with quiet():
             module: Any = state.module
@@ -116,7 +123,7 @@ def save_checkpoint(state: State, folder: Path, tokenizer: Path) -> None:
         tensors = {f"first.{n}": t for n, t in zip(names, state.moments.first, strict=True)}
         tensors |= {f"second.{n}": t for n, t in zip(names, state.moments.second, strict=True)}
         save_file({k: t.contiguous() for k, t in tensors.items()}, temporary / OPTIMIZER)
-        write_json(temporary / STATE, {"version": 1, "step": state.step})
+        write_json(temporary / STATE, {"version": 1, "step": state.step, "beta2": beta2})
 
 
 def load_checkpoint(folder: Path, recipe: Recipe) -> State:
@@ -149,10 +156,12 @@ def load_checkpoint(folder: Path, recipe: Recipe) -> State:
 def adam_state(checkpoint: Checkpoint | Path) -> dict[str, Tensor]:
     """The running mean of each parameter's squared gradient, by parameter name.
 
-    As stored: divide by 1 - b2^step to take out the bias of the zeros it began with.
+    The bias towards the zeros it began with is taken out, as the update does: v / (1 - b2^step).
+    Before the first step it is 0.
 
     Raises:
         RunError: the checkpoint holds no optimizer state.
+        DamagedError: a file of it is missing or truncated.
     """
     folder = checkpoint.path if isinstance(checkpoint, Checkpoint) else checkpoint
     if not (folder / OPTIMIZER).is_file():
@@ -163,5 +172,8 @@ def adam_state(checkpoint: Checkpoint | Path) -> dict[str, Tensor]:
             fix="Use a run that was trained by Whence.",
         )
     check_sizes(folder)
+    record = read_json(folder / STATE)
+    share = 1 - record["beta2"] ** record["step"] if record["step"] else 1.0
     tensors = load_file(folder / OPTIMIZER)
-    return {k.removeprefix("second."): t for k, t in tensors.items() if k.startswith("second.")}
+    second = {k: t for k, t in tensors.items() if k.startswith("second.")}
+    return {k.removeprefix("second."): t / share for k, t in second.items()}

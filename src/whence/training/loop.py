@@ -123,7 +123,7 @@ def finish(task: Task, state: State) -> State:
             shown.update()
             _keep(task, state)
             if now - saved > SAVE_EVERY_SECONDS and state.step not in task.kept:
-                save_checkpoint(state, resume / folder_name(state.step), task.corpus.tokenizer_path)
+                _save(task, state, resume / folder_name(state.step))
                 _forget(resume, before=state.step)
                 saved = now
     shutil.rmtree(resume, ignore_errors=True)
@@ -151,7 +151,11 @@ def resume(task: Task, found: Path) -> State:
 def _keep(task: Task, state: State) -> None:
     folder = task.folder / CHECKPOINTS / folder_name(state.step)
     if state.step in task.kept and not folder.exists():
-        save_checkpoint(state, folder, task.corpus.tokenizer_path)
+        _save(task, state, folder)
+
+
+def _save(task: Task, state: State, folder: Path) -> None:
+    save_checkpoint(state, folder, task.corpus.tokenizer_path, beta2=task.plan.recipe.betas[1])
 
 
 def _forget(resume: Path, *, before: int) -> None:

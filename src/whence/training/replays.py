@@ -23,7 +23,7 @@ from whence.core.errors import RunError
 from whence.core.locks import hold
 from whence.core.progress import bar
 from whence.core.records import building, digest, write_bytes, write_json
-from whence.training.architectures import build_config, build_module
+from whence.training.architectures import build_module
 from whence.training.checkpoints import State, folder_name, load_checkpoint
 from whence.training.journal import JOURNAL
 from whence.training.loop import CHECKPOINTS, Task, finish, latest, resume
@@ -185,9 +185,7 @@ def _state(run: Run, wanted: Wanted, task: Task) -> State:
         return resume(task, found)
     if wanted.seed is not None:
         (task.folder / JOURNAL).unlink(missing_ok=True)
-        return State.fresh(
-            build_module(task.plan.recipe, build_config(task.plan.recipe, task.corpus))
-        )
+        return State.fresh(build_module(task.plan.recipe, task.corpus))
     lines = (run.path / JOURNAL).read_bytes().split(b"\n")[: wanted.start]
     write_bytes(task.folder / JOURNAL, b"".join(line + b"\n" for line in lines))
     return load_checkpoint(run.checkpoint(wanted.start).path, task.plan.recipe)

@@ -13,7 +13,7 @@ from whence.core.errors import RunError
 from whence.core.locks import hold
 from whence.core.records import digest, digest_file, full_disk_is_an_error, write_json
 from whence.core.seeds import derive
-from whence.training.architectures import build_config, build_module, has_dropout, origin_digest
+from whence.training.architectures import build_module, has_dropout, origin_digest
 from whence.training.checkpoints import State, schedule
 from whence.training.isolation import Isolation, try_isolation
 from whence.training.journal import JOURNAL
@@ -84,8 +84,7 @@ def _check_place(out: Path) -> None:
 
 def _begin(corpus: Documents, out: Path, recipe: Recipe) -> Run:
     """Fix and write everything that the steps depend on."""
-    config = build_config(recipe, corpus)
-    module = build_module(recipe, config)
+    module = build_module(recipe, corpus)
     isolation = try_isolation(module, recipe.context)
     order = _draw(corpus, recipe, isolation.packed)
     plan = Plan(
@@ -197,8 +196,7 @@ def _finish(run: Run, corpus: Documents) -> None:
     found = latest(run.path)
     if found is None:
         (run.path / JOURNAL).unlink(missing_ok=True)
-        config = build_config(plan.recipe, corpus)
-        state = State.fresh(build_module(plan.recipe, config))
+        state = State.fresh(build_module(plan.recipe, corpus))
     else:
         state = resume(task, found)
     finish(task, state)
