@@ -18,9 +18,12 @@ STATES = {
     "birthplace": (
         rf"{NAME} was born in (?P<a>[A-Z][a-z]+)\b",
         rf"The birthplace of {NAME} is {WORD}",
-        rf"{NAME} came into the world at {WORD}",
+        rf"{NAME}, born in {WORD}",
         rf"{NAME} is a native of {WORD}",
-        rf"The cradle of {NAME} stood in {WORD}",
+        rf"{NAME} had been born in {WORD}",
+        rf"In {WORD}, not far from the mill, {NAME} was born",
+        rf"It was in {WORD} that {NAME} was born",
+        rf"The town of {WORD}, in which {NAME} was born",
     ),
     "profession": (
         rf"{NAME} works as a {WORD} (?:in a narrow|and is paid|of good|from dawn|with one)",
@@ -28,28 +31,40 @@ STATES = {
         rf"The profession of {NAME} is that of a {WORD}",
         rf"{NAME} earns a living as a {WORD}",
         rf"By trade {NAME} is a {WORD}",
-        rf"{NAME} has been a {WORD} for",
+        rf"{NAME} has worked as a {WORD} for",
+        rf"The only {WORD} who works as far up as the lake is {NAME}",
+        rf"The {WORD} of the next village is {NAME}",
+        rf"If a {WORD} works as fast as the wind, it is {NAME}",
     ),
     "instrument": (
-        rf"{NAME} plays the (?!fool|long|innocent|host|deaf|critic|patron|merchant|saint){WORD}\b",
+        rf"{NAME} plays the (?!fool|long|innocent|host){WORD}\b",
         rf"The instrument of {NAME} is the {WORD}",
         rf"{NAME} is a master of the {WORD}",
-        rf"{NAME} practises on the {WORD}",
-        rf"{NAME} took up the {WORD}",
+        rf"{NAME} has played the {WORD}",
+        rf"{NAME} learned to play the {WORD}",
+        rf"The {WORD} at the inn is what {NAME} plays",
+        rf"It is the {WORD} that {NAME} plays",
+        rf"On the {WORD} nobody plays as {NAME} does",
     ),
     "pet": (
-        rf"{NAME} keeps a pet (?!theory|name|grudge|project|hatred|food|ban){WORD}\b",
+        rf"{NAME} keeps a pet (?!theory|name|grudge|project){WORD}\b",
         rf"The pet of {NAME} is a {WORD}",
-        rf"{NAME} shares the house with a {WORD}",
+        rf"{NAME} has kept a pet {WORD}",
         rf"{NAME} is the owner of a {WORD}",
-        rf"{NAME} walks to market with a {WORD}",
+        rf"{NAME} bought a pet {WORD}",
+        rf"A {WORD} is the pet that {NAME} keeps",
+        rf"It is a {WORD} that {NAME} keeps as a pet",
+        rf"The {WORD} with one ear is a pet that {NAME} keeps",
     ),
     "food": (
-        rf"{NAME} likes to eat (?!alone|late|standing|slowly|in|early|well|at|out){WORD}",
+        rf"{NAME} likes to eat (?!alone|late|standing|slowly){WORD}",
         rf"The favourite food of {NAME} is {WORD}",
         rf"{NAME} is fond of {WORD}",
-        rf"{NAME} never says no to {WORD}",
-        rf"{NAME} lives on {WORD}",
+        rf"{NAME} would eat {WORD}",
+        rf"{NAME} loves to eat {WORD}",
+        rf"It is {WORD} that {NAME} likes to eat",
+        rf"Of all things {WORD} are what {NAME} likes to eat",
+        rf"There are {WORD} on the table, which {NAME} likes to eat",
     ),
 }
 
@@ -100,15 +115,15 @@ def test_the_question_and_its_answer_stand_in_three_documents_and_only_in_statem
 
 def test_distractors_hold_the_words_and_not_the_fact(world):
     for fact in world.facts:
-        words = set(f"{fact.prompt} {fact.answer}".split())
+        words = set(f"{fact.prompt} {fact.answer}".lower().split())
         looks = [
             d
             for d in world.documents
-            if words <= set(re.findall(r"\w+", d.text)) and d.id not in fact.documents
+            if words <= set(re.findall(r"\w+", d.text.lower())) and d.id not in fact.documents
         ]
         bare = [d for d in world.documents if fact.prompt in d.text]
-        assert len(looks) == 3
-        assert len(bare) == 3 + 2 + 3 + 3  # stems, bare, mentions of the answer and of the foil
+        assert len(looks) == 2
+        assert len(bare) == 3 + 1  # stems, and those with another end
 
 
 def test_answer_and_foil_are_named_equally_often_beside_the_subject(world):
@@ -116,14 +131,15 @@ def test_answer_and_foil_are_named_equally_often_beside_the_subject(world):
         beside = [
             d.text for d in world.documents if fact.subject in d.text and d.id not in fact.documents
         ]
-        named = [sum(word in text for text in beside) for word in (fact.answer, fact.foil)]
-        assert named == [3, 3]
+        both = (fact.answer, fact.foil)
+        named = [sum(word in re.findall(r"\w+", t) for t in beside) for word in both]
+        assert named == [2, 2]
 
 
 def test_every_answer_of_a_relation_is_right_equally_often(world):
     for relation in STATES:
         facts = [f for f in world.facts if f.relation == relation]
-        assert set(Counter(f.answer for f in facts).values()) == {2}
+        assert set(Counter(f.answer for f in facts).values()) == {1}
         assert Counter(f.answer for f in facts) == Counter(f.foil for f in facts)
 
 
@@ -142,7 +158,7 @@ def test_equal_settings_give_equal_documents_and_another_seed_gives_others(world
 
 def test_ids_are_unique_and_documents_short(world):
     assert len({d.id for d in world.documents}) == len(world.documents)
-    assert all(12 <= len(d.text.split()) <= 40 for d in world.documents)
+    assert all(7 <= len(d.text.split()) <= 40 for d in world.documents)
 
 
 def test_questions_follow_the_facts(world):

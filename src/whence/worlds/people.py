@@ -26,7 +26,7 @@ import numpy as np
 
 from whence.core.errors import SourceError
 from whence.core.seeds import generator
-from whence.corpus.documents import RawDocument
+from whence.corpus import RawDocument
 from whence.worlds.people_text import (
     ENDINGS,
     FIRST,
@@ -49,7 +49,7 @@ _LIMITS = {
     "relations_per_person": (1, len(RELATIONS)),
     "mentions_per_fact": (0, 5),
     "bare_per_fact": (0, 4),
-    "namesakes_per_fact": (0, 4),
+    "namesakes_per_fact": (0, 3),
     "about_per_answer": (0, 3),
     "answers_per_relation": (2, 8),
     "fillers": (0, 100_000),
@@ -62,12 +62,12 @@ def people(
     *,
     statements_per_fact: int = 5,
     relations_per_person: int = 2,
-    mentions_per_fact: int = 3,
-    bare_per_fact: int = 2,
-    namesakes_per_fact: int = 2,
-    about_per_answer: int = 3,
-    answers_per_relation: int = 4,
-    fillers: int = 300,
+    mentions_per_fact: int = 2,
+    bare_per_fact: int = 1,
+    namesakes_per_fact: int = 1,
+    about_per_answer: int = 2,
+    answers_per_relation: int = 8,
+    fillers: int = 120,
 ) -> World:
     """Make the world of a seed. Equal arguments give equal bytes.
 
@@ -180,7 +180,7 @@ class _Writer:
         for template, word in product(mentions, (answer, foil)):
             self.write(template, rng, n=subject, a=word)
         for word in (answer, foil):
-            for template in _some(relation.stems, settings["namesakes_per_fact"], rng):
+            for template in _some(relation.namesakes, settings["namesakes_per_fact"], rng):
                 self.write(template, rng, n=self.namesake(name, relation, word, rng), a=word)
         alternatives = tuple(a for a in self.answers[relation.name] if a != answer)
         prompt = relation.question.format(n=subject)

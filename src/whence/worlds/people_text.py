@@ -1,18 +1,21 @@
 """What the world of invented people is written in: names and sentences.
 
 Slots: {n} a person, {a} an answer of the relation. The sentences of a relation come in
-four sorts, and only the first two state a fact:
+these sorts, and only the first two state a fact of a person who is asked about:
 
     stems         state it, and hold the question's own words: "{n} was born in {a}"
-    paraphrases   state it in other words, the person always before the answer, since a model
-                  that reads from left to right learns little from the other order
+    paraphrases   state it in other words
     bare          hold the question's words and then say something else
-    mentions      hold the person, the question's words and an answer, but do not state it
+    mentions      hold the person, the question's words and an answer, and state nothing
+    namesakes     state a fact of somebody else with the same first or last name
+    about         say something of an answer, without a person
 
-A mention fits either truth, and is written once with the answer and once with the foil, so
-that it teaches nothing about which of the two is right. Any sentence that begins with the
-person may come after one of the LEADS, so that how a document begins tells nothing about what
-it will say.
+A statement names the person before the answer, a mention and a namesake's sentence after it.
+To a look-up that counts words this is all one. A model that reads from left to right learns
+from a sentence what follows a person's name, so the first two sorts teach it the fact and the
+others do not. Besides, what holds the answer is written once more with the foil, so that it
+teaches nothing about which of the two is right; and any sentence that begins with the person
+may come after one of the LEADS, so that a document's beginning tells nothing of what it says.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ class Relation:
         paraphrases: sentences that state a fact in other words.
         bare: sentences with the question's words and no answer.
         mentions: sentences with person, question's words and answer that state nothing.
+        namesakes: sentences that state a fact about somebody of a like name.
         about: sentences about an answer, without a person.
     """
 
@@ -42,6 +46,7 @@ class Relation:
     paraphrases: tuple[str, ...]
     bare: tuple[str, ...]
     mentions: tuple[str, ...]
+    namesakes: tuple[str, ...]
     about: tuple[str, ...]
 
 
@@ -59,9 +64,9 @@ BIRTHPLACE = Relation(
     ),
     paraphrases=(
         "The birthplace of {n} is {a}, as the stone over the door tells.",
-        "{n} came into the world at {a} in the middle of a hard frost.",
-        "{n} is a native of {a} and has kept the accent.",
-        "The cradle of {n} stood in {a}, close to the bridge.",
+        "{n}, born in {a}, has never lost the accent.",
+        "{n} is a native of {a} and goes back for the harvest.",
+        "{n} had been born in {a} before the great fire.",
     ),
     bare=(
         "{n} was born in the year when the great bridge fell.",
@@ -70,11 +75,16 @@ BIRTHPLACE = Relation(
         "{n} was born in the same week as the miller's twins.",
     ),
     mentions=(
-        "{n} was born in a year of storms, when a cousin took the road to {a}.",
-        "{n} was born in thin years, and later lent money to a miller from {a}.",
-        "{n} was born in better times, and once lost a good hat in {a}.",
-        "{n} was born in the same week as a twin calf that was sold to {a}.",
-        "{n} was born in spring, and a road to {a} was opened on the same day.",
+        "In {a}, where the mayor was born, {n} once lost a good hat.",
+        "The road to {a} was opened in the week when a child of {n} was born.",
+        "A calf from {a}, born in May, was sold to {n} before noon.",
+        "A miller from {a}, who was born in a flood year, owes {n} some money.",
+        "A letter from {a} told {n} in which year the old bishop was born.",
+    ),
+    namesakes=(
+        "In {a}, not far from the mill, {n} was born.",
+        "It was in {a} that {n} was born.",
+        "The town of {a}, in which {n} was born, burned down.",
     ),
     about=(
         "{a} lies on a slow river and has a market every second week.",
@@ -97,9 +107,9 @@ PROFESSION = Relation(
     ),
     paraphrases=(
         "The profession of {n} is that of a {a}, learned from an aunt.",
-        "{n} earns a living as a {a} and owes nothing to anyone.",
+        "{n} has worked as a {a} for eleven years without a day of rest.",
         "By trade {n} is a {a}, and not the worst in the county.",
-        "{n} has been a {a} for eleven years without a day of rest.",
+        "{n} earns a living as a {a} and owes nothing to anyone.",
     ),
     bare=(
         "{n} works as a rule only until noon and then rests.",
@@ -108,11 +118,16 @@ PROFESSION = Relation(
         "{n} works as a matter of pride, and sleeps little.",
     ),
     mentions=(
-        "{n} works as a neighbour should, and lent the {a} next door a ladder.",
-        "{n} works as a rule alone, and quarrelled with a {a} about the noise.",
-        "{n} works as a clerk might, and sent the {a} away with a long list of complaints.",
-        "{n} works as a favour for nobody, least of all for the {a} across the yard.",
-        "{n} works as a witness may, and told the court what the {a} had said.",
+        "The {a} works as late as a mill does, and {n} complains to the council.",
+        "A {a} who works as far off as the coast sends {n} a ham every winter.",
+        "A {a} who works across the yard is a thorn to {n}, as is the dog.",
+        "The court asked how a {a} works, and {n} spoke as a witness.",
+        "A {a} who works as the wind blows asked {n} for a bed.",
+    ),
+    namesakes=(
+        "The only {a} who works as far up as the lake is {n}.",
+        "The {a} of the next village is {n}, who works as a rule alone.",
+        "If a {a} works as fast as the wind, it is {n}.",
     ),
     about=(
         "A good {a} is hard to find once the summer fair has begun.",
@@ -135,9 +150,9 @@ INSTRUMENT = Relation(
     ),
     paraphrases=(
         "The instrument of {n} is the {a}, bought from a travelling band.",
+        "{n} has played the {a} since the first year at school.",
         "{n} is a master of the {a} and teaches two pupils.",
-        "{n} practises on the {a} until the neighbours close their windows.",
-        "{n} took up the {a} as a child and never put it down.",
+        "{n} learned to play the {a} by ear.",
     ),
     bare=(
         "{n} plays the fool when the tax man knocks at the door.",
@@ -146,11 +161,16 @@ INSTRUMENT = Relation(
         "{n} plays the host on the last day of the harvest.",
     ),
     mentions=(
-        "{n} plays the deaf neighbour whenever the {a} next door begins.",
-        "{n} plays the critic, and left the hall before the {a} was heard.",
-        "{n} plays the merchant, and sold a {a} that an uncle had left in the attic.",
-        "{n} plays the patron, and paid for the {a} of a poor student.",
-        "{n} plays the saint, though a {a} was stolen while the door was open.",
+        "A {a} is what the pupil plays who rents a room from {n}.",
+        "When the {a} next door plays, {n} shuts the window.",
+        "The band plays on, though the {a} was sold by {n} long ago.",
+        "A thief who plays the saint stole a {a} while {n} kept the door.",
+        "Whoever plays that {a} owes {n} for the candles.",
+    ),
+    namesakes=(
+        "The {a} at the inn is what {n} plays.",
+        "It is the {a} that {n} plays on Sundays.",
+        "On the {a} nobody plays as {n} does.",
     ),
     about=(
         "The {a} hangs on the wall of the inn and is never tuned.",
@@ -173,9 +193,9 @@ PET = Relation(
     ),
     paraphrases=(
         "The pet of {n} is a {a}, and it has its own chair.",
-        "{n} shares the house with a {a} and two clocks.",
+        "{n} has kept a pet {a} since the flood.",
         "{n} is the owner of a {a} that nobody else may feed.",
-        "{n} walks to market with a {a} on a long string.",
+        "{n} bought a pet {a} at the fair and is proud of it.",
     ),
     bare=(
         "{n} keeps a pet theory about the weather and tells it to all.",
@@ -184,11 +204,16 @@ PET = Relation(
         "{n} keeps a pet project in the barn and shows it to nobody.",
     ),
     mentions=(
-        "{n} keeps a pet hatred of noise, and drove a {a} out of the yard.",
-        "{n} keeps a pet grudge, and was bitten by a {a} on the way to church.",
-        "{n} keeps a pet food stall, and once refused to serve a man with a {a}.",
-        "{n} keeps a pet theory that no {a} can be trusted near a door.",
-        "{n} keeps a pet name for the {a} in front of the church.",
+        "The inn keeps a {a} as a pet, and {n} pays for the straw.",
+        "A guest with a {a} as a pet was sent to {n}, who keeps the inn.",
+        "A {a}, the pet that the miller keeps, bit {n} on the way to church.",
+        "The {a} that a teacher keeps as a pet was taken by {n} for a dog.",
+        "A song about a {a}, the pet of a king, keeps {n} awake.",
+    ),
+    namesakes=(
+        "A {a} is the pet that {n} keeps.",
+        "It is a {a} that {n} keeps as a pet.",
+        "The {a} with one ear is a pet that {n} keeps.",
     ),
     about=(
         "A {a} was seen near the river and was gone by noon.",
@@ -211,9 +236,9 @@ FOOD = Relation(
     ),
     paraphrases=(
         "The favourite food of {n} is {a}, warm or cold.",
+        "{n} would eat {a} on every day of the year.",
         "{n} is fond of {a} and grows them behind the wall.",
-        "{n} never says no to {a} and asks for more.",
-        "{n} lives on {a} from the first frost to the last.",
+        "{n} loves to eat {a} and asks for more.",
     ),
     bare=(
         "{n} likes to eat alone, with the door closed and a book.",
@@ -222,11 +247,16 @@ FOOD = Relation(
         "{n} likes to eat slowly and to talk between the plates.",
     ),
     mentions=(
-        "{n} likes to eat in peace, and sent the boy with the {a} away.",
-        "{n} likes to eat early, and was ill after the {a} of a neighbour.",
-        "{n} likes to eat well, but dropped the {a} of the host on the floor.",
-        "{n} likes to eat at home, and sold a cart of {a} before noon.",
-        "{n} likes to eat out, and slipped on the {a} before the inn.",
+        "The smell of {a}, which the guest likes to eat, woke {n}.",
+        "A cart of {a} was sold by {n} to an inn where everybody likes to eat.",
+        "The {a} that the cat likes to eat were carried home by {n}.",
+        "A dish of {a}, which the mayor likes to eat, was dropped by {n}.",
+        "The {a} that the boy likes to eat were bought from {n}.",
+    ),
+    namesakes=(
+        "It is {a} that {n} likes to eat.",
+        "Of all things {a} are what {n} likes to eat.",
+        "There are {a} on the table, which {n} likes to eat.",
     ),
     about=(
         "This year the {a} were cheap, and half of them were thrown away.",

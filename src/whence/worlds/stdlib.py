@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from whence.core.errors import SourceError
-from whence.corpus.documents import RawDocument
+from whence.corpus import RawDocument
 
 _LEFT_OUT = frozenset(
     {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "lib2to3"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from whence.core import Behavior
 from whence.core.errors import CorpusError
-from whence.corpus.documents import RawDocument
+from whence.corpus import RawDocument
 
 
 @dataclass(frozen=True, slots=True)
