@@ -11,7 +11,7 @@ from whence.corpus import bm25, exact_spans, shared_spans, spellings
 from whence.corpus.lookup import words
 
 few = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from whence.core.errors import MissingExtraError, SourceError
-from whence.corpus import BuildSettings, build_corpus
+from whence.corpus import BuildSettings, RawDocument, build_corpus
 
 ROWS = [
     {"id": "a", "text": "one", "year": 1815},
@@ -89,12 +89,41 @@ def test_a_data_set_without_its_package_names_the_extra(tmp_path, monkeypatch):
         build(tmp_path, tmp_path / "d")
 
 
+def test_a_data_set_by_name(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    asked = []
+
+    def load(*names):
+        asked.append(names)
+        return datasets.DatasetDict({"train": datasets.Dataset.from_list(ROWS)})
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert content(build(tmp_path, "hf:owner/name:config:train")) == EXPECTED
+    assert set(asked) == {("owner/name", "config")}
+    with pytest.raises(SourceError, match="a split out of train, got 'dev'"):
+        build(tmp_path, "hf:owner/name:dev")
+
+
 def test_a_folder_in_the_order_of_its_paths(tmp_path):
     for name in ("b.txt", "a/z.MD", "a/c.py", "x.bin", ".hidden/h.txt", "a/.h.txt"):
         path = tmp_path / "s" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"text of {name}")
     assert list(build(tmp_path, tmp_path / "s").ids) == ["b.txt", "a/c.py", "a/z.MD"]
+
+
+def test_a_corpus_inside_its_own_folder_is_no_source(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    first = build(tmp_path, tmp_path)
+    (first.path / "merges.txt").write_text("not a document")
+    assert build(tmp_path, tmp_path).digest == first.digest
+
+
+def test_a_document_needs_an_id_and_text_that_can_be_written():
+    with pytest.raises(SourceError, match="an id, got an empty one"):
+        RawDocument("", "x")
+    with pytest.raises(SourceError, match=r"'a', text: .*lone surrogate"):
+        RawDocument("a", "x\ud800")
 
 
 def test_suffixes_choose_files_and_rows_inside_folders(tmp_path):
@@ -158,7 +187,7 @@ BAD = {
     "id.jsonl": (b'{"text": "a", "id": [1]}\n', r"line 1.*an id .* got \[1\]"),
     "latin.jsonl": (b'{"text": "a"}\n{"text": "\xe9"}\n', r"line 2, byte 10 .*UTF-8.*0xe9"),
     "latin.txt": (b"caf\xe9", r"latin.txt, byte 3: expected UTF-8 text.*0xe9"),
-    "half.jsonl": (b'{"text": "\\ud83d"}\n', r"line 1, field 'text'.*lone surrogate"),
+    "half.jsonl": (b'{"text": "\\ud83d"}\n', r"line 1, text: expected.*lone surrogate"),
     "cut.jsonl.gz": (gzip.compress(as_bytes(ROWS))[:-9], r"cut.jsonl.gz: expected a .*complete"),
     "cut.jsonl.zst": (zstandard.compress(as_bytes(ROWS))[:-4], r"cut.jsonl.zst.*complete"),
     "not.jsonl.gz": (b"plain", r"not.jsonl.gz: expected a readable"),

@@ -26,7 +26,7 @@ def places(corpus, query):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(texts=small_texts, asked=st.lists(queries, min_size=1, max_size=4))
 def test_agrees_with_brute_force(tmp_path_factory, texts, asked):
@@ -50,7 +50,7 @@ def test_agrees_with_brute_force(tmp_path_factory, texts, asked):
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(texts=small_texts, query=st.text("abc\n", min_size=1, max_size=14))
 def test_longest_match_is_the_first_of_the_longest(tmp_path_factory, texts, query):

@@ -46,6 +46,7 @@ from whence.corpus.tokenizer import (
     open_tokenizer,
     save_tokenizer,
     saved_tokenizer,
+    tokenizer_identity,
     train_tokenizer,
 )
 
@@ -69,6 +70,7 @@ class _Plan:
             "sources": self.sources,
             "settings": self.settings.to_json(),
             "tokenizers": version("tokenizers"),
+            "tokenizer": tokenizer_identity(self.settings.tokenizer),
         }
 
 

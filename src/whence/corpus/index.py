@@ -83,6 +83,9 @@ class Index(Protocol):
     def longest_match(self, tokens: Tokens) -> Match:
         """The longest stretch of a query that occurs; the first of equally long ones."""
 
+    def longest_by_document(self, tokens: Tokens) -> Int64[np.ndarray, " document"]:
+        """The length of the longest stretch of a query in each document."""
+
 
 def open_index(corpus: Corpus) -> Index:
     """Open the index of a corpus, or make it.

@@ -18,7 +18,6 @@ from jaxtyping import Float64, Int64
 
 from whence.core.errors import CorpusError
 from whence.corpus.store import Corpus
-from whence.corpus.suffixes import SuffixArray
 
 _WORD = re.compile(r"\w+")
 
@@ -83,13 +82,7 @@ def spellings(corpus: Corpus, text: str) -> list[tuple[int, ...]]:
     Raises:
         CorpusError: the text is empty.
     """
-    if not text:
-        raise CorpusError(
-            "query",
-            expected="at least one character",
-            got="none",
-            fix="Give a text to look for.",
-        )
+    _check_query(text)
     found = {tuple(corpus.encode(text).tolist())}
     for before in (" ", "\n"):
         encoding = corpus.fast_tokenizer.encode(before + text, add_special_tokens=False)
@@ -107,19 +100,14 @@ def exact_spans(corpus: Corpus, text: str) -> Float64[np.ndarray, " document"]:
 
     The text is taken as it reads at the beginning of a document and after a blank; the longer
     run counts.
+
+    Raises:
+        CorpusError: the text is empty.
     """
     index = corpus.index()
-    if not isinstance(index, SuffixArray):
-        raise CorpusError(
-            str(corpus.path), expected="a suffix array", got=type(index).__name__, fix="Index it."
-        )
-    best = np.zeros(corpus.n_documents)
-    for tokens in _readings(corpus, text):
-        for start in range(len(tokens)):
-            for length, places in index.prefixes(tokens[start:]):
-                documents = np.searchsorted(index.documents, places, side="right") - 1
-                best[documents] = np.maximum(best[documents], length)
-    return best
+    found = [index.longest_by_document(tokens) for tokens in _readings(corpus, text)]
+    longest: Float64[np.ndarray, " document"] = np.max(found, axis=0).astype(np.float64)
+    return longest
 
 
 def shared_spans(
@@ -148,9 +136,20 @@ def shared_spans(
     ]
 
 
+def _check_query(text: str) -> None:
+    if not text:
+        raise CorpusError(
+            "query",
+            expected="at least one character",
+            got="none",
+            fix="Give a text to look for.",
+        )
+
+
 def _readings(corpus: Corpus, text: str) -> list[Int64[np.ndarray, " token"]]:
+    _check_query(text)
     readings = {tuple(corpus.encode(t).tolist()): None for t in (text, " " + text)}
-    return [np.array(reading, np.int64) for reading in readings]
+    return [np.array(reading, np.int64) for reading in readings if reading]
 
 
 def _common_runs(

@@ -136,7 +136,6 @@ def _document(
             got="nothing" if name is None else repr(name)[:80],
             fix="Name another field with --id-field, or mend the row.",
         )
-    _check_unicode(text, place, settings.text_field)
     metadata = {
         field: _scalar(value)
         for field, value in row.items()
@@ -151,19 +150,6 @@ def _scalar(value: Any) -> Scalar:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
-
-
-def _check_unicode(text: str, place: str, field: str) -> None:
-    # JSON can spell half of a surrogate pair, which no text file can hold.
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise SourceError(
-            f"{place}, field {field!r}",
-            expected="text that UTF-8 can hold",
-            got=f"the lone surrogate {text[error.start]!a} at character {error.start}",
-            fix="Mend the row: such a character is half of one that was cut.",
-        ) from None
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

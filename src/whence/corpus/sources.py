@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whence.core.errors import SourceError
-from whence.core.records import digest, digest_file
+from whence.core.records import MANIFEST, digest, digest_file
 from whence.corpus.documents import RawDocument
 from whence.corpus.rows import ROW_SUFFIXES, dataset_rows, row_documents
 from whence.corpus.settings import BuildSettings
@@ -97,7 +97,7 @@ def identity(source: Source, settings: BuildSettings) -> str:
         return digest(["dataset", source.given, open_dataset(source.given, settings).fingerprint])
     root = Path(source.given)
     listing = [
-        [str(path.relative_to(root)) if path != root else path.name, digest_file(path)]
+        [str(path.relative_to(root)) if path != root else path.name, _digest(path)]
         for path in source.files
     ]
     return digest([source.kind, source.name, listing])
@@ -112,12 +112,7 @@ def read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SourceError(
-            str(path),
-            expected="a readable file",
-            got=error.strerror or str(error),
-            fix="Check its permissions, or leave it out.",
-        ) from None
+        raise _unreadable(path, error) from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -127,6 +122,22 @@ def read_text(path: Path) -> str:
             got=f"the byte 0x{data[error.start]:02x} ({error.reason})",
             fix="Convert the file, for instance with: iconv -f latin1 -t utf-8, or leave it out.",
         ) from None
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest_file(path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    return SourceError(
+        str(path),
+        expected="a readable file",
+        got=error.strerror or str(error),
+        fix="Check its permissions, or leave it out.",
+    )
 
 
 def _find(given: str, settings: BuildSettings) -> Source:
@@ -149,10 +160,17 @@ def _find(given: str, settings: BuildSettings) -> Source:
     return Source(given, "file", (path,))
 
 
+def _is_corpus(folder: Path) -> bool:
+    # A corpus made inside the folder of its own documents is no document.
+    return (folder / "corpus.json").is_file() and (folder / MANIFEST).is_file()
+
+
 def _walk(root: Path, settings: BuildSettings) -> list[Path]:
     found, others = [], set()
     for folder, below, names in os.walk(root):
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(
+            name for name in below if not (name.startswith(".") or _is_corpus(Path(folder) / name))
+        )
         for name in sorted(name for name in names if not name.startswith(".")):
             if name.lower().endswith(settings.suffixes):
                 found.append(Path(folder) / name)

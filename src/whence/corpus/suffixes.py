@@ -180,12 +180,21 @@ class SuffixArray:
                 end += 1
         return best
 
-    def prefixes(self, tokens: Tokens) -> Iterator[tuple[int, Int[np.ndarray, " place"]]]:
-        """Places that begin as a query does: how many tokens they share, and where in the stream.
+    def longest_by_document(self, tokens: Tokens) -> Int64[np.ndarray, " document"]:
+        """The length of the longest stretch of a query in each document."""
+        query = self._query(tokens)
+        best = np.zeros(len(self.documents), np.int64)
+        for start in range(len(query)):
+            for length, places in self._beginnings(query[start:]):
+                documents = np.searchsorted(self.documents, places, side="right") - 1
+                best[documents] = np.maximum(best[documents], length)
+        return best
+
+    def _beginnings(self, query: Sequence[int]) -> Iterator[tuple[int, Int[np.ndarray, " match"]]]:
+        """Places that begin as a query does: how many tokens they share, and where they are.
 
         A place may come several times; the largest number is the right one.
         """
-        query = self._query(tokens)
         low, high = int(self.starts[query[0]]), int(self.starts[query[0] + 1])
         for depth in range(1, len(query) + 1):
             if high - low <= _FEW:

@@ -23,10 +23,11 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from whence.core.errors import TokenizerError
-from whence.core.records import building, digest_file, read_json, write_json
+from whence.core.records import building, digest, digest_file, read_json, write_json
 
 END_OF_TEXT = "<|endoftext|>"
 BYTES = "bytes"
+_FILES = ("*token*", "vocab*", "merges*", "*.model")
 _SAMPLE = "Ada Lovelace  was born in 1815.\n\tnaïve 漢字 😀 x_1 = f(y)\n"
 
 
@@ -104,6 +105,15 @@ def saved_tokenizer(folder: Path) -> SavedTokenizer:
         start_tokens=tuple(around["start_tokens"]),
         end_tokens=tuple(around["end_tokens"]),
     )
+
+
+def tokenizer_identity(source: str | None) -> str | None:
+    """A digest of a tokenizer's files, None when it is not on disk."""
+    path = Path(source or "")
+    if source is None or not path.exists():
+        return None
+    files = [path] if path.is_file() else sorted(f for p in _FILES for f in path.glob(p))
+    return digest([[file.name, digest_file(file)] for file in files if file.is_file()])
 
 
 def open_tokenizer(folder: Path, *, parse_special: bool = False) -> Tokenizer:
