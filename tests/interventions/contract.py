@@ -62,7 +62,7 @@ def the_order_of_removals_does_not_matter(intervention, behaviors, own):
 
 @check
 def values_do_not_depend_on_the_batch(intervention, behaviors, own):
-    keep = keeps(intervention)
+    keep = keeps(intervention, 3)
     found = intervention.measure(behaviors, keep)
     for b, behavior in enumerate(behaviors):
         for s in range(len(keep)):

@@ -139,6 +139,13 @@ def test_special_tokens_that_the_user_writes_are_the_users():
     assert found.prompt_ids.count(byte_level().convert_tokens_to_ids(END)) == 2
 
 
+def test_letters_that_the_tokenizer_does_not_know_are_no_target():
+    assert encode(unigram(), Behavior("鬱 was born in", " London")).prompt_ids.count(2)
+    for target, foil in ((" 鬱", None), (" London", " 鬱")):
+        with pytest.raises(BehaviorError, match="a part is unknown"):
+            encode(unigram(), Behavior("was born in", target, foil))
+
+
 def test_faults():
     with pytest.raises(BehaviorError, match="no target"):
         encode(byte_level(), Behavior("x"))

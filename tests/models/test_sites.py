@@ -60,3 +60,26 @@ def test_heads_that_do_not_divide_the_projection_are_an_error():
     module.config.n_head = 3
     with pytest.raises(ModelError, match="divides into 3 heads"):
         find_sites(module)
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "opt-norm-after"])
+def test_what_the_mlp_site_gives_is_what_the_stream_receives(name):
+    """Something added to its output is added to the block's output, unchanged by any norm."""
+    model = small(name)
+    layer, ids = model.sites.layers[1], torch.tensor([[5, 6, 7, 8]])
+    more = torch.randn(model.config.hidden_size)
+
+    def block_output(change):
+        seen = []
+        hooks = [
+            layer.mlp.register_forward_hook(lambda _, __, out: out + change),
+            layer.block.register_forward_hook(lambda _, __, out: seen.append(out)),
+        ]
+        with torch.no_grad():
+            model.module(ids, use_cache=False)
+        for hook in hooks:
+            hook.remove()
+        return seen[0]
+
+    found = block_output(more) - block_output(torch.zeros(()))
+    torch.testing.assert_close(found, more.expand_as(found), atol=1e-4, rtol=0)

@@ -5,6 +5,7 @@ components    heads, MLPs and layers, by replacing activations
 documents     training documents, by replaying a recorded run without them
 tokens        the prompt's tokens, words and spans, by dropping or replacing them
 groups        named groups of things that are taken away together
+replacements  what stands in the place of a component
 hooks         reading and replacing activations inside an unmodified module
 """
 

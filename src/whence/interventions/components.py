@@ -40,15 +40,14 @@ from whence.core.records import digest
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.hooks import Place, Unit, attached, places_of
 from whence.interventions.interface import check_keep, measured
+from whence.interventions.replacements import activations, mean_activations
 from whence.models import (
     BATCH_SIZE,
     Model,
     Row,
-    Score,
     encode,
     encode_prompt,
     log_probabilities,
-    plan,
     rows_of,
 )
 
@@ -267,53 +266,11 @@ class Components:
         ]
         different = list(dict.fromkeys(patched))
         where = torch.tensor([different.index(row) for row in patched], device=self.model.device)
-        with torch.no_grad():
-            found = self._activations(different)
-        return [x[where] for x in found]
-
-    def _activations(self, rows: list[Row]) -> list[Tensor]:
-        """What components contribute at each place, nothing taken away."""
-        found: dict[int, Tensor] = {}
-
-        def read(i: int, x: Tensor, base: Tensor | None) -> Tensor:
-            found[i] = x if base is None else x - base
-            return x
-
-        with attached(self.places, len(rows), read):
-            log_probabilities(self.model, rows)
-        return [found[i] for i in range(len(self.places))]
+        return [x[where] for x in activations(self.model, self.places, different)]
 
     @cached_property
     def _means(self) -> list[Tensor]:
-        """The mean activation at each place over the reference texts."""
-        texts = [encode_prompt(self.model, text) for text in self.reference]
-        cut = self.model.context
-        rows = [
-            Row(t.ids[:cut], tuple(range(len(t.ids[:cut]))), len(t.ids[:cut]), (Score(0, 0, 1),))
-            for t in texts
-        ]
-        total: list[Tensor] = []
-        count = 0
-        for batch in plan([len(row.ids) for row in rows], self.batch_size):
-            width = len(rows[batch[0]].ids)
-            counted = torch.zeros(len(batch), width, 1, dtype=torch.bool)
-            for k, i in enumerate(batch):
-                own = [not special for special in texts[i].is_special[:cut]]
-                counted[k, : len(own), 0] = torch.tensor(own)
-            counted = counted.to(self.model.device)
-            with torch.no_grad():
-                found = self._activations([rows[i] for i in batch])
-            sums = [torch.where(counted, x, 0).double().sum(dim=(0, 1)) for x in found]
-            total = [a + b for a, b in zip(total, sums, strict=True)] if total else sums
-            count += int(counted.sum())
-        if not count:
-            raise InterventionError(
-                "reference",
-                expected="texts with at least one token",
-                got=f"{len(texts)} texts without any",
-                fix="Give some usual texts.",
-            )
-        return [(x / count).to(self.model.dtype) for x in total]
+        return mean_activations(self.model, self.places, self.reference, self.batch_size)
 
     def _other(self, prompt: str, row: Row) -> tuple[int, ...]:
         """The tokens of the other prompt for a prompt; nothing unless they are needed."""

@@ -1,6 +1,7 @@
 """Causal language models of Hugging Face transformers, opened: parts, values, answers.
 
-opened        open a checkpoint, check it and its tokenizer, its digest
+opened        an opened model: its tokenizer fits, its digest
+checkpoint    the files of a model, looked at and loaded
 sites         where blocks, heads and MLPs are
 encoding      a behavior as tokens
 rows          sequences scored in batches: the one path of every value

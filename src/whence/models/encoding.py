@@ -218,7 +218,23 @@ def _leading(tokenizer: PreTrainedTokenizerBase, total: int) -> int:
 def _continuation(
     tokenizer: PreTrainedTokenizerBase, prompt: EncodedPrompt, text: str, what: str
 ) -> tuple[int, ...]:
-    """The tokens of a text that follows a prompt."""
+    """The tokens of a text that follows a prompt; all of its letters must be known ones."""
+    ids = _behind(tokenizer, prompt, text, what)
+    unknown = tokenizer.unk_token_id
+    if unknown in ids and str(tokenizer.unk_token) not in text:
+        raise BehaviorError(
+            what,
+            expected="a text that the tokenizer has tokens for",
+            got=f"{text!r}, of which a part is unknown to it",
+            fix=f"Choose a {what} in letters that the model knows.",
+        )
+    return ids
+
+
+def _behind(
+    tokenizer: PreTrainedTokenizerBase, prompt: EncodedPrompt, text: str, what: str
+) -> tuple[int, ...]:
+    """The tokens of a text behind a prompt, by the third rule."""
     joint, _, _ = _encode(tokenizer, prompt.text + text)
     n = len(prompt.ids)
     if joint[:n] == prompt.ids and len(joint) > n:

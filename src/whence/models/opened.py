@@ -12,21 +12,18 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from whence.core.errors import DamagedError, ModelError, TokenizerError, UserError
-from whence.core.records import MANIFEST, canonical, check_sizes, read_json
+from whence.core.errors import ModelError, TokenizerError
+from whence.core.records import canonical
+from whence.models.checkpoint import check_checkpoint, folder_of, load, quiet, short
 from whence.models.sites import Sites, bare, find_sites
 
 _SLACK = (128, 0.05)  # rows of an embedding without a token: padding of the vocabulary
@@ -127,10 +124,10 @@ def open_model(
             )
     else:
         name = str(source)
-        folder = _folder(source)
+        folder = folder_of(source)
         if folder is not None:
             check_checkpoint(folder)
-        module = _load(name, dtype, attention).to(device)
+        module = load(name, dtype, attention).to(device)
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         tokenizer = open_tokenizer(name if tokenizer is None else tokenizer)
     module.eval()
@@ -151,13 +148,13 @@ def open_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
         # Without this look, transformers makes an empty tokenizer from the model's type alone.
         if folder.is_dir() and not any((folder / name).is_file() for name in names):
             raise OSError(f"a folder without {names[0]}")
-        with _quiet():
+        with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(source))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TokenizerError(
             str(source),
             expected="a folder or name with a Hugging Face tokenizer",
-            got=_short(error),
+            got=short(error),
             fix="Give the tokenizer's own folder or name with tokenizer=...",
         ) from None
     assert isinstance(tokenizer, PreTrainedTokenizerBase)
@@ -220,115 +217,6 @@ def digest_module(module: nn.Module) -> str:
     return "sha256:" + state.hexdigest()
 
 
-def check_checkpoint(folder: Path) -> None:
-    """Look at a checkpoint's files without loading them.
-
-    Raises:
-        ModelError: it is not a folder with a Hugging Face model.
-        DamagedError: a file is truncated or missing.
-    """
-    if not (folder / "config.json").is_file():
-        raise ModelError(
-            str(folder),
-            expected="a folder with a Hugging Face model (config.json, model.safetensors)",
-            got="no config.json",
-            fix="Give the folder of a checkpoint, or a name on the Hugging Face hub.",
-        )
-    if (folder / MANIFEST).is_file():
-        check_sizes(folder)
-    for path in _weights(folder):
-        try:
-            with safe_open(path, framework="pt") as file:
-                file.keys()
-        except (SafetensorError, OSError) as error:
-            raise DamagedError(
-                str(path),
-                expected="a whole safetensors file",
-                got=_short(error),
-                fix="The file is truncated or altered: get or make the checkpoint again.",
-            ) from None
-
-
-def _weights(folder: Path) -> list[Path]:
-    """The safetensors files that are there, or that the index says should be."""
-    paths = set(folder.glob("*.safetensors"))
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        paths.update(folder / name for name in read_json(index)["weight_map"].values())
-    return sorted(paths)
-
-
-def _folder(source: str | Path) -> Path | None:
-    """The folder that is meant, or None for a name on the hub."""
-    text = str(source)
-    path = Path(source).expanduser()
-    if text and path.is_dir():
-        return path
-    looks_like_a_path = isinstance(source, Path) or text[:1] in "/.~" or text.count("/") > 1
-    if path.exists() or looks_like_a_path or not text:
-        raise ModelError(
-            text or "model",
-            expected="a folder with a Hugging Face model, or a name on the hub",
-            got="a file" if path.is_file() else "no such folder",
-            fix="Check the path.",
-        )
-    return None
-
-
-def _load(name: str, dtype: torch.dtype | None, attention: str) -> nn.Module:
-    """`from_pretrained`, with its many faults as one error, and no tensor made up."""
-    try:
-        with _quiet():
-            found: Any = AutoModelForCausalLM.from_pretrained(
-                str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name,
-                dtype="auto" if dtype is None else dtype,
-                attn_implementation=attention,
-                output_loading_info=True,
-            )
-    except UserError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ImportError) as error:
-        raise ModelError(
-            name,
-            expected=f"a causal language model that transformers can load with {attention!r} "
-            "attention",
-            got=_short(error),
-            fix="Check the name and the files of the checkpoint.",
-        ) from error
-    module, info = found
-    missing = sorted(info["missing_keys"])
-    if missing:
-        raise DamagedError(
-            name,
-            expected="every parameter of the model",
-            got=f"a checkpoint without {', '.join(missing[:4])}"
-            + (f" and {len(missing) - 4} more" if len(missing) > 4 else ""),
-            fix="Get or make the checkpoint again.",
-        )
-    assert isinstance(module, nn.Module)
-    return module
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No bars and no advice from transformers while loading; its settings come back after."""
-    log: Any = transformers.utils.logging
-    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    log.disable_progress_bar()
-    try:
-        yield
-    finally:
-        log.set_verbosity(level)
-        if bars:
-            log.enable_progress_bar()
-
-
 def _rows(module: nn.Module) -> int:
     embedding = bare(module).get_input_embeddings()
     return int(embedding.weight.shape[0])
-
-
-def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) < 200 else text[:197] + "..."
