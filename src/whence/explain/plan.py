@@ -54,7 +54,7 @@ class Plan:
         shown: documents listed for each method.
         checkpoints: steps at which document gradients are taken; empty leaves the method out.
         tested: methods whose set of documents is removed by a replay.
-        controls: matched random removals for every claim; 0 for documents that are not verified.
+        controls: matched random removals for every claim that is tested.
         seeds: average document removals over these seeds ("this recipe"); empty means the
             recorded run itself ("this run").
         slopes: nats per unit of a ranking method's raw score, from measured replays of the run.
@@ -179,7 +179,7 @@ def fit(
             "--budget", expected="seconds above 0", got=str(budget), fix="Try --budget 600."
         )
     if not replayable(run, plan):
-        return replace(plan, checkpoints=(), tested=(), controls=FEWEST_CONTROLS), Estimate()
+        return replace(plan, checkpoints=(), tested=()), Estimate()
     workers = workers or max(1, (os.cpu_count() or 1) // run.recipe.threads)
     per_checkpoint = _seconds_per_checkpoint(run)
     kept = [c for c in run.checkpoints if c.step > 0]
@@ -196,7 +196,6 @@ def fit(
         plan,
         checkpoints=steps,
         tested=tested,
-        controls=FEWEST_CONTROLS if tested else 0,
         slopes=tuple(sorted(load_slopes(run).items())),
     )
     return found, estimate(found, run, behaviors, workers)
