@@ -55,7 +55,7 @@ def _token_rows() -> list[dict[str, Any]]:
     for i, text in enumerate(TOKENS):
         start = end
         end = start + (len(text) if i else 0)
-        causes.append({"id": f"T{i}", "text": text, "start": start, "end": end})
+        causes.append({"id": f"T{i}", "text": text, "position": i})
     for method, values in (("leave-one-out", measured), ("integrated gradients", guessed)):
         order = sorted(range(len(values)), key=lambda i: -values[i])
         for rank, i in enumerate(order, start=1):
@@ -146,6 +146,12 @@ def _document_rows() -> list[dict[str, Any]]:
                     measured=measured,
                 )
             )
+    whole = {
+        "id": "tracin: top 5",
+        "text": "5 documents removed together",
+        "members": orders["bm25"],
+    }
+    rows.append(row("document", whole, "tracin", 0, predicted=8.9, measured=6.94))
     return rows
 
 
@@ -170,8 +176,10 @@ def sample_record() -> dict[str, Any]:
     """Everything present: three kinds, several methods, sets with all three verdicts."""
     tokens, start = [], 0
     for i, text in enumerate(TOKENS):
+        # A special token has no letters in the prompt.
         end = start + (len(text) if i else 0)
-        tokens.append({"id": f"T{i}", "text": text, "start": start, "end": end})
+        place = {"start": start, "end": end} if i else {"start": None, "end": None}
+        tokens.append({"id": f"T{i}", "text": text if i else "", **place})
         start = end
     names = list(DOCUMENTS)
     record = {

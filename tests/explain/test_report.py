@@ -81,6 +81,12 @@ def test_the_page_says_the_numbers_of_the_record():
         assert words in text
 
 
+def test_a_set_is_no_document_and_a_special_token_has_a_name():
+    text = Reader(render(sample_record())).text
+    assert "tracin: top 5" not in text
+    assert "<|endoftext|>" in text
+
+
 def test_what_was_not_done_is_said():
     text = Reader(render(unverified_record())).text
     assert "Nothing was taken away for real" in text

@@ -71,11 +71,14 @@ def visible(text: str) -> str:
 
 
 def rows_of(record: Record, kind: str, method: str | None = None) -> list[dict[str, Any]]:
-    """Rows of a kind (and method), by method as recorded and by rank within it."""
+    """Rows of a kind (and method), by method as recorded and by rank within it.
+
+    A row of rank 0 is a whole set, which `sets_of` tells in full.
+    """
     rows = [
         r
         for r in record.get("rows") or ()
-        if r["kind"] == kind and (method is None or r["method"] == method)
+        if r["kind"] == kind and r.get("rank") != 0 and method in {None, r["method"]}
     ]
     order = {name: i for i, name in enumerate(dict.fromkeys(r["method"] for r in rows))}
     return sorted(rows, key=lambda r: (order[r["method"]], r.get("rank") or 0))

@@ -69,8 +69,8 @@ def _token(
     value = strength(row) if row else None
     colour = shade(value, largest)
     colour["class_"] += " w"
-    text = token["text"] or "∅"
-    if token.get("start") is not None and token.get("start") == token.get("end"):
+    text = token["text"] or (row["cause"].get("text") if row else "") or "∅"
+    if token.get("start") == token.get("end"):
         colour["class_"] += " special"
     under = tag("span", nats(value) if numbered and value is not None else "", class_="v")
     tip = tag("span", _tip(token, row), class_="tip", role="tooltip")
