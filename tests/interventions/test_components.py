@@ -8,7 +8,16 @@ from tests.models.small import ARCHITECTURES, TEXTS, small
 from whence.core import Behavior
 from whence.core.errors import InterventionError
 from whence.interventions import Components, by_layer, keep_without
-from whence.models import Model, encode, encode_prompt, open_model, values
+from whence.interventions.hooks import attached
+from whence.models import (
+    Model,
+    encode,
+    encode_prompt,
+    log_probabilities,
+    open_model,
+    rows_of,
+    values,
+)
 
 PROMPT = "Ada Lovelace was born in"
 BEHAVIORS = [Behavior(PROMPT, " London", " Paris"), Behavior("Dogs", " don't fly", " do")]
@@ -79,11 +88,14 @@ def test_zero_is_what_zero_weights_give(name):
         np.testing.assert_allclose(found[:, column], expected, atol=2e-5, err_msg=str(ids))
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "opt-norm-after"])
 def test_patching_every_layer_gives_the_other_prompts_value(name):
-    """Equal last tokens and all that layers add: the residual stream is the other prompt's."""
+    """Equal last tokens and all that layers add: the residual stream is the other prompt's.
+
+    (Not where a layer ends in a norm: its stream is no sum.)
+    """
     model = small(name)
-    prompt, other = "Ada was born in", "Ada was. in"
+    prompt = "Ada was born in"
     n = len(encode_prompt(model, prompt).ids)
     other = next(
         text
@@ -94,8 +106,6 @@ def test_patching_every_layer_gives_the_other_prompts_value(name):
     components = Components(model, units=("layer",), replacement="other", other_prompt=other)
     found = without(components, ["L0", "L1", "L2"], behaviors=behaviors)[:, 0]
     expected = values(model, [Behavior(other, b.target, b.foil) for b in behaviors])
-    if name == "opt-norm-after":  # its layers end in a norm, which ends the sum
-        return
     np.testing.assert_allclose(found, expected, atol=5e-5)
     assert (np.abs(expected - values(model, behaviors)) > 1e-3).all()
 
@@ -169,10 +179,7 @@ def test_watched_gradients_are_the_slope_of_a_partial_removal(name, replacement)
         units=("head", "mlp", "layer"),
         replacement=replacement,
         reference=TEXTS[:3],
-        other_prompt="Alan Lovelace was born in"
-        if len(encode_prompt(model, "Alan Lovelace was born in").ids)
-        == len(encode_prompt(model, PROMPT).ids)
-        else "Ada Lovelace was born is",
+        other_prompt="Ada Lovelace was born is",
     )
     behavior = BEHAVIORS[0]
     watched = components.watch(behavior)
@@ -189,14 +196,10 @@ def test_watched_gradients_are_the_slope_of_a_partial_removal(name, replacement)
 
 def _slope(model, components, behavior, cause, step=0.01):
     """Numerical derivative of the value by the share of the activation that is replaced."""
-    from whence.interventions.hooks import attached
-    from whence.models import log_probabilities, rows_of
-
     rows = list(rows_of(encode(model, behavior)))
     place = next(i for i, p in enumerate(components.places) if cause in p.ids)
     part = components.places[place].ids.index(cause)
     fixed = components.watch(behavior).replacements[place].detach()
-    base_of = components.places[place].unit == "layer"
 
     def value(share):
         def edit(i, x, base):
@@ -208,7 +211,6 @@ def _slope(model, components, behavior, cause, step=0.01):
             y[..., columns] += share * (fixed - x)[..., columns]
             return y
 
-        assert base_of in (True, False)
         with torch.no_grad(), attached(components.places, len(rows), edit):
             found = log_probabilities(model, rows)
         signs = [s.sign for row in rows for s in row.scores]
