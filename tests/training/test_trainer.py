@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +11,18 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from whence.core.errors import BusyError, DamagedError, ModelError, RunError, TokenizerError
+from whence.core.errors import (
+    BusyError,
+    DamagedError,
+    ModelError,
+    RunError,
+    StorageError,
+    TokenizerError,
+)
 from whence.core.locks import hold
 from whence.core.records import check_digests
 from whence.training import Recipe, adam_state, loop, open_run, train
+from whence.training.journal import appending, read_journal
 from whence.training.losses import batch_loss
 
 
@@ -222,3 +232,33 @@ def test_recipes_that_cannot_be_carried_out(corpus, tmp_path):
         train(corpus, tmp_path / "d", Recipe(device="cuda:7"))
     with pytest.raises(RunError, match="lower learning rate"):
         train(corpus, tmp_path / "e", Recipe(learning_rate=1e30, steps=20, warmup=0.0))
+
+
+def test_a_full_disk(corpus, recipe, tmp_path, monkeypatch):
+    """Files may not grow beyond a limit, first of the tensors, then of the journal."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        for limit in (100_000, 600_000):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+            with pytest.raises(StorageError, match="larger than"):
+                train(corpus, tmp_path / "r", recipe)
+            assert not list((tmp_path / "r").rglob("step-*/*.partial"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, heard)
+    assert train(corpus, tmp_path / "r", recipe).finished
+
+
+def test_a_journal_that_cannot_grow(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30, hard))
+        with appending(tmp_path / "j") as journal, pytest.raises(StorageError):
+            for step in range(10):
+                journal.write({"step": step})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, heard)
+    assert [r["step"] for r in read_journal(tmp_path / "j")] == [0, 1]

@@ -18,14 +18,21 @@ run            open a recorded training
 replay         a training with other document weights, opened
 replays        making them
 workers        making them in other processes
+recorder       the journal of somebody's own loop
+callback       the same for the Hugging Face Trainer
+adapters       checkpoints of LoRA and its kin
+published      the order files of Pythia and OLMo
 """
 
 from whence.training.batch import Batch, document_batches
+from whence.training.callback import RecorderCallback
 from whence.training.checkpoints import Checkpoint, adam_state
 from whence.training.losses import token_losses
 from whence.training.order import Order
 from whence.training.pieces import Pieces, pieces
+from whence.training.published import PublishedRun, open_olmo, open_pythia
 from whence.training.recipe import Recipe
+from whence.training.recorder import Recorder, record
 from whence.training.replay import Replay
 from whence.training.run import Run, open_run
 from whence.training.trainer import train
@@ -35,13 +42,19 @@ __all__ = [
     "Checkpoint",
     "Order",
     "Pieces",
+    "PublishedRun",
     "Recipe",
+    "Recorder",
+    "RecorderCallback",
     "Replay",
     "Run",
     "adam_state",
     "document_batches",
+    "open_olmo",
+    "open_pythia",
     "open_run",
     "pieces",
+    "record",
     "token_losses",
     "train",
 ]

@@ -10,6 +10,7 @@ checkpoints/step-00000100/
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers.utils import logging
@@ -112,7 +114,7 @@ def save_checkpoint(state: State, folder: Path, tokenizer: Path, *, beta2: float
         tokenizer: folder of the tokenizer, whose files are copied.
         beta2: the optimizer's second decay rate, needed to read the second moments.
     """
-    with building(folder) as temporary:
+    with building(folder) as temporary, _system_errors(folder):
         with quiet():
             module: Any = state.module
             module.save_pretrained(temporary)
@@ -124,6 +126,18 @@ def save_checkpoint(state: State, folder: Path, tokenizer: Path, *, beta2: float
         tensors |= {f"second.{n}": t for n, t in zip(names, state.moments.second, strict=True)}
         save_file({k: t.contiguous() for k, t in tensors.items()}, temporary / OPTIMIZER)
         write_json(temporary / STATE, {"version": 1, "step": state.step, "beta2": beta2})
+
+
+@contextmanager
+def _system_errors(folder: Path) -> Iterator[None]:
+    """Give the faults of the system that safetensors wraps up (a full disk) their own type."""
+    try:
+        yield
+    except SafetensorError as error:
+        wrapped = re.search(r"os error (\d+)", str(error))
+        if wrapped is None:
+            raise
+        raise OSError(int(wrapped[1]), str(error), str(folder)) from None
 
 
 def load_checkpoint(folder: Path, recipe: Recipe) -> State:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from whence.core.errors import DamagedError
 from whence.core.records import canonical, full_disk_is_an_error
@@ -24,19 +24,19 @@ JOURNAL = "journal.jsonl"
 TIMINGS = "timings.jsonl"
 
 
-class Journal(Protocol):
-    """Something that takes lines."""
+class Journal:
+    """A file of lines, opened at its end; made by `appending`."""
 
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Add one line."""
-
-
-class _Lines:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path.open("ab", buffering=0)
 
     def write(self, record: Mapping[str, Any]) -> None:
+        """Add one line.
+
+        Raises:
+            StorageError: the disk is full.
+        """
         with full_disk_is_an_error(self._path):
             data = canonical(dict(record)) + b"\n"
             # An unbuffered write may be short when the disk fills up; the rest then raises.
@@ -44,6 +44,7 @@ class _Lines:
                 data = data[self._file.write(data) :]
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
@@ -51,7 +52,7 @@ class _Lines:
 def appending(path: Path) -> Iterator[Journal]:
     """Open a journal at its end; each line reaches the system at once."""
     with full_disk_is_an_error(path):
-        lines = _Lines(path)
+        lines = Journal(path)
     try:
         yield lines
     finally:

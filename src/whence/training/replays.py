@@ -122,8 +122,7 @@ def replay_many(
     keep_checkpoints: bool,
 ) -> list[Replay]:
     """Make or open replays; see `Run.replay_many`."""
-    order = run.order if seed is None else _order(run, seed)
-    first_steps = order.first_steps(run.record["corpus"]["documents"])
+    first_steps = run._first_steps
     options: dict[str, Any] = {"start": start, "seed": seed, "keep_checkpoints": keep_checkpoints}
     wanted = [want(run, w, first_steps, **options) for w in weights]
     places = [w.place(run) for w in wanted]

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from whence.core.errors import RunError
 from whence.core.records import MANIFEST, check_sizes, digest_file, read_json, write_json
 from whence.corpus import Corpus, open_corpus
 from whence.models import Model, open_model
+from whence.training.adapters import open_adapter
 from whence.training.batch import Batch, make_batch
 from whence.training.checkpoints import Checkpoint
 from whence.training.journal import JOURNAL, TIMINGS, read_journal
@@ -37,6 +38,8 @@ from whence.training.replay import Replay
 VERSION = 1
 RECORD = "run.json"
 ORDER = "order"
+ORDER_LINES = "order.jsonl"
+DOCUMENTS = "documents.json"
 REPLAYS = "replays"
 
 
@@ -136,14 +139,32 @@ class Run:
 
     @cached_property
     def order(self) -> Order:
-        """Which piece of which document was where in which step."""
+        """Which piece of which document was where in which step.
+
+        A recording knows rows but not columns, and where no spans were told a stop of -1.
+        """
+        if self.kind == "recorded" and not self.finished:
+            return read_order_lines(self.path / ORDER_LINES)
         return Order.load(self.path / ORDER)
+
+    @cached_property
+    def document_ids(self) -> Sequence[str]:
+        """The ids of all documents, by position."""
+        if self.record["corpus"] is not None:
+            return self.corpus().ids
+        found: list[str] = read_json(self.path / DOCUMENTS)
+        return found
+
+    @cached_property
+    def _first_steps(self) -> Int[np.ndarray, " document"]:
+        found = self.record["corpus"]
+        count = self.record["documents"] if found is None else found["documents"]
+        return self.order.first_steps(int(count))
 
     def first_step_of(self, documents: Iterable[int]) -> int:
         """The first step that sees any of the documents; steps + 1 when none does."""
-        wanted = np.asarray(sorted(documents), dtype=np.int64)
-        seen = np.asarray(self.order.step)[np.isin(self.order.document, wanted)]
-        return int(seen.min()) if len(seen) else self.steps + 1
+        wanted = np.fromiter(documents, dtype=np.int64)
+        return int(self._first_steps[wanted].min(initial=self.steps + 1))
 
     @cached_property
     def checkpoints(self) -> tuple[Checkpoint, ...]:
@@ -184,14 +205,18 @@ class Run:
         Raises:
             RunError: no state of that step was kept.
         """
-        return open_model(self.checkpoint(step).path)
+        folder = self.checkpoint(step).path
+        if (folder / "adapter_config.json").is_file():
+            return open_adapter(folder)
+        return open_model(folder)
 
     def batch(self, step: int) -> Batch:
         """What a step saw, as tensors.
 
         Raises:
-            RunError: there is no such step, or the order does not name tokens.
+            RunError: there is no such step, or the run was recorded from another loop.
         """
+        self._needs_training("batches")
         if not 1 <= step <= self.steps:
             raise RunError(
                 f"{self.path}, step {step}",
@@ -315,6 +340,15 @@ def open_run(path: Path | str) -> Run:
     return run
 
 
+def read_order_lines(path: Path) -> Order:
+    """The order as a recorder wrote it, one line a step: rows, documents and spans."""
+    lines = read_journal(path)
+    entries = [(line["step"], *entry) for line in lines for entry in line["entries"]]
+    columns = np.array(entries, dtype=np.int64).reshape(-1, 5).T
+    step, row, document, start, stop = columns
+    return Order(step, row, np.zeros_like(row), document, start, stop)
+
+
 def seal_run(path: Path) -> None:
     """Write the manifest that makes a run finished.
 
@@ -322,6 +356,7 @@ def seal_run(path: Path) -> None:
     all other files; wall times and replays stay outside.
     """
     inner = [path / ORDER / MANIFEST, *sorted((path / CHECKPOINTS).glob(f"step-*/{MANIFEST}"))]
+    inner += [p for p in (path / ORDER_LINES, path / DOCUMENTS) if p.is_file()]
     files = {
         str(file.relative_to(path)): {"bytes": file.stat().st_size, "digest": digest_file(file)}
         for file in [path / RECORD, path / JOURNAL, *inner]
