@@ -3,7 +3,7 @@ import json
 import pytest
 
 from whence.core.errors import CorpusError, SourceError
-from whence.corpus import BuildSettings, RawDocument, build_corpus, build_from_documents
+from whence.corpus import BuildSettings, RawDocument, build, build_corpus, build_from_documents
 
 BYTES = BuildSettings(tokenizer="bytes")
 
@@ -42,7 +42,9 @@ def test_a_finished_corpus_is_opened_and_another_one_is_refused(tmp_path):
         build_corpus([source], tmp_path / "c", BuildSettings(vocab_size=300))
 
 
-def test_equal_ids_are_an_error_that_names_both_places(tmp_path):
+@pytest.mark.parametrize("documents_in_a_part", [1, 2, 100])
+def test_equal_ids_are_an_error_that_names_both_places(tmp_path, monkeypatch, documents_in_a_part):
+    monkeypatch.setattr(build, "PART_DOCUMENTS", documents_in_a_part)
     a = write_rows(tmp_path / "a.jsonl", [{"id": 1, "text": "one"}, {"id": 2, "text": "two"}])
     b = write_rows(tmp_path / "b.jsonl", [{"id": 2, "text": "zwei"}])
     with pytest.raises(SourceError, match=r"b.jsonl, line 1.*'2'.*a.jsonl, line 2"):

@@ -31,6 +31,19 @@ def test_near_duplicates_are_those_that_share_their_runs_of_words(tmp_path_facto
     assert joined == pairs == {(3, 20), (5, 21), (7, 22), (23, 24)}
 
 
+def test_no_pair_below_the_threshold_is_joined(tmp_path_factory):
+    rng = random.Random(1)
+    texts = []
+    for k in range(15):
+        words = rng.choices("abcdefghijklmnopqrst", k=60)
+        texts += [" ".join(words), " ".join([*words[:20], "X", *words[21:40], "Y", *words[41:]])]
+        a, b = _shingles(texts[2 * k]), _shingles(texts[2 * k + 1])
+        assert 0.6 < len(a & b) / len(a | b) < 0.8
+    corpus = make(tmp_path_factory, texts, tokenizer="bytes")
+    assert near_duplicates(corpus, 0.8) == []
+    assert near_duplicates(corpus, 0.6) == [[2 * k, 2 * k + 1] for k in range(15)]
+
+
 def test_groups_are_connected_through_others(tmp_path_factory):
     words = [f"w{i}" for i in range(100)]
     texts = [" ".join(words[k : k + 80]) for k in (0, 8, 16)]

@@ -130,15 +130,12 @@ def build_from_documents(
         CorpusError: `out` exists.
     """
     settings = settings or BuildSettings()
-    out = Path(out)
-    if iter(documents) is documents and settings.tokenizer is None:
-        # Training a tokenizer and encoding read the documents twice.
-        with _spooled(documents, out) as again:
-            return _build(out, _Plan(None, settings), again)
-    return _build(out, _Plan(None, settings), lambda: iter(documents))
+    # Training a tokenizer and encoding read the documents twice.
+    once = settings.tokenizer is None and iter(documents) is documents
+    return _build(Path(out), _Plan(None, settings), lambda: iter(documents), spool=once)
 
 
-def _build(out: Path, plan: _Plan, documents: Documents) -> Corpus:
+def _build(out: Path, plan: _Plan, documents: Documents, *, spool: bool = False) -> Corpus:
     work = out.with_name(f".{out.name}.build")
     _make_room(out)
     with full_disk_is_an_error(out):
@@ -148,6 +145,8 @@ def _build(out: Path, plan: _Plan, documents: Documents) -> Corpus:
             if out.exists():
                 return _existing(out, plan)
             _take_up(work, plan)
+            if spool:
+                documents = _spool(documents, work / "documents.jsonl")
             saved = _tokenizer(work / "tokenizer", plan.settings, documents)
             parts = Parts(work, store.token_type(saved.vocabulary_size))
             _encode(documents, parts, saved, plan.settings)
@@ -268,7 +267,7 @@ def _pieces(
         else:
             found = _cut_batch(batch, tokenizer, settings.max_tokens)
         for own in found:
-            kept = [p for p in own if p.tokens and p.text.strip()]
+            kept = [p for p in own if len(p.tokens) and p.text.strip()]
             empty += not kept
             number_cut += len(kept) > 1
             pieces += kept
@@ -312,25 +311,15 @@ def _cut_pieces(document: RawDocument, cuts: Sequence[Cut]) -> list[Piece]:
     return pieces
 
 
-class _spooled:  # noqa: N801
-    """Documents of an iterator, kept in a file so that they can be read again."""
+def _spool(documents: Documents, path: Path) -> Documents:
+    """Keep documents that can be read only once in a file, so that they can be read again."""
+    with path.open("w", encoding="utf-8") as file:
+        for d in documents():
+            file.write(json.dumps([d.id, d.text, dict(d.metadata), d.place]) + "\n")
 
-    def __init__(self, documents: Iterable[RawDocument], out: Path) -> None:
-        self._documents = documents
-        self._path = out.with_name(f".{out.name}.documents")
-
-    def __enter__(self) -> Documents:
-        with full_disk_is_an_error(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("w", encoding="utf-8") as file:
-                for d in self._documents:
-                    file.write(json.dumps([d.id, d.text, dict(d.metadata), d.place]) + "\n")
-        return self._read
-
-    def _read(self) -> Iterator[RawDocument]:
-        with self._path.open(encoding="utf-8") as file:
+    def again() -> Iterator[RawDocument]:
+        with path.open(encoding="utf-8") as file:
             for line in file:
                 yield RawDocument(*json.loads(line))
 
-    def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+    return again

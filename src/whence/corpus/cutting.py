@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt32
 from tokenizers import Encoding, Tokenizer
 
 from whence.core.errors import SourceError
@@ -44,7 +45,7 @@ class Cut(NamedTuple):
 
     start: int
     stop: int
-    tokens: list[int]
+    tokens: UInt32[np.ndarray, " token"]
 
 
 def cut_all(

@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Int, Int64
 
 from whence.core.errors import BusyError
+from whence.core.locks import hold
+from whence.core.records import full_disk_is_an_error
 
 if TYPE_CHECKING:
     from whence.corpus.store import Corpus
@@ -94,13 +96,12 @@ def open_index(corpus: Corpus) -> Index:
         DamagedError: its files are damaged, or it belongs to another corpus.
         StorageError: the disk is full or the corpus's folder cannot be written.
     """
-    from whence.core.locks import hold  # noqa: PLC0415
     from whence.corpus.suffixes import SuffixArray, build_suffixes  # noqa: PLC0415
 
     folder = corpus.path / FOLDER
     while not folder.exists():
         try:
-            with hold(corpus.path):
+            with full_disk_is_an_error(folder), hold(corpus.path):
                 if not folder.exists():
                     build_suffixes(corpus, folder)
         except BusyError:

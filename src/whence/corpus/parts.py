@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int64, UInt64
+from jaxtyping import Int64, UInt32, UInt64
 
 from whence.core.errors import SourceError
 from whence.core.records import writing
@@ -41,7 +41,7 @@ class Piece:
     id: str
     place: str
     text: str
-    tokens: Sequence[int]
+    tokens: UInt32[np.ndarray, " token"]
     metadata: Mapping[str, Scalar]
 
 

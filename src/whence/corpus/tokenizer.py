@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt32
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from whence.core.errors import TokenizerError
@@ -130,10 +132,10 @@ def open_tokenizer(folder: Path, *, parse_special: bool = False) -> Tokenizer:
     return tokenizer
 
 
-def encode_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+def encode_batch(tokenizer: Tokenizer, texts: Sequence[str]) -> list[UInt32[np.ndarray, " _"]]:
     """Token ids of each text, without special tokens around them."""
     encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    return [encoding.ids for encoding in encodings]
+    return [np.array(encoding.ids, np.uint32) for encoding in encodings]
 
 
 def _byte_letters() -> list[str]:
