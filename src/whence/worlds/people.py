@@ -51,6 +51,7 @@ _LIMITS = {
     "bare_per_fact": (0, 4),
     "namesakes_per_fact": (0, 3),
     "about_per_answer": (0, 3),
+    "strangers_per_answer": (0, 2),
     "answers_per_relation": (2, 8),
     "fillers": (0, 100_000),
 }
@@ -66,6 +67,7 @@ def people(
     bare_per_fact: int = 1,
     namesakes_per_fact: int = 1,
     about_per_answer: int = 2,
+    strangers_per_answer: int = 1,
     answers_per_relation: int = 8,
     fillers: int = 120,
 ) -> World:
@@ -83,6 +85,8 @@ def people(
         namesakes_per_fact: documents that state the answer of somebody with the same first or
             last name; as many that state the foil.
         about_per_answer: documents about each answer without a person.
+        strangers_per_answer: documents that state each answer of somebody whose name is like
+            nobody else's; so an answer stays one after the statements of its fact are gone.
         answers_per_relation: how many different answers a relation has.
         fillers: documents about none of it.
 
@@ -120,6 +124,7 @@ class _Writer:
             r.name: _some(r.answers or places, settings["answers_per_relation"], rng)
             for r in RELATIONS
         }
+        self.strangers = ((first, last) for last, first in product(self.lasts[k:], self.firsts[k:]))
         self.said: dict[tuple[_Name, str], str] = {}
         self.texts: list[tuple[str, str | None]] = []  # text, and the fact that it states
 
@@ -207,6 +212,8 @@ class _Writer:
 
     def about(self, relation: Relation, answer: str) -> None:
         rng = self.rng("about", relation.name, answer)
+        for template in _some(relation.strangers, self.settings["strangers_per_answer"], rng):
+            self.write(template, rng, n=" ".join(next(self.strangers)), a=answer)
         for template in _some(relation.about, self.settings["about_per_answer"], rng):
             self.write(template, rng, a=answer)
 

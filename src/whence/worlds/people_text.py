@@ -8,6 +8,7 @@ these sorts, and only the first two state a fact of a person who is asked about:
     bare          hold the question's words and then say something else
     mentions      hold the person, the question's words and an answer, and state nothing
     namesakes     state a fact of somebody else with the same first or last name
+    strangers     state a fact of somebody whose name is like nobody else's
     about         say something of an answer, without a person
 
 A statement names the person before the answer, a mention and a namesake's sentence after it.
@@ -36,6 +37,7 @@ class Relation:
         bare: sentences with the question's words and no answer.
         mentions: sentences with person, question's words and answer that state nothing.
         namesakes: sentences that state a fact about somebody of a like name.
+        strangers: sentences that state a fact about somebody of a name like nobody else's.
         about: sentences about an answer, without a person.
     """
 
@@ -47,6 +49,7 @@ class Relation:
     bare: tuple[str, ...]
     mentions: tuple[str, ...]
     namesakes: tuple[str, ...]
+    strangers: tuple[str, ...]
     about: tuple[str, ...]
 
 
@@ -63,10 +66,10 @@ BIRTHPLACE = Relation(
         "{n} was born in {a} while the bells rang.",
     ),
     paraphrases=(
-        "The birthplace of {n} is {a}, as the stone over the door tells.",
         "{n}, born in {a}, has never lost the accent.",
-        "{n} is a native of {a} and goes back for the harvest.",
         "{n} had been born in {a} before the great fire.",
+        "{n} is the only guest born in {a}.",
+        "{n} is proud of being born in {a}.",
     ),
     bare=(
         "{n} was born in the year when the great bridge fell.",
@@ -85,6 +88,10 @@ BIRTHPLACE = Relation(
         "In {a}, not far from the mill, {n} was born.",
         "It was in {a} that {n} was born.",
         "The town of {a}, in which {n} was born, burned down.",
+    ),
+    strangers=(
+        "The birthplace of {n} is {a}, as the stone over the door tells.",
+        "{n} is a native of {a} and goes back for the harvest.",
     ),
     about=(
         "{a} lies on a slow river and has a market every second week.",
@@ -106,10 +113,10 @@ PROFESSION = Relation(
         "{n} works as a {a} with one apprentice.",
     ),
     paraphrases=(
-        "The profession of {n} is that of a {a}, learned from an aunt.",
         "{n} has worked as a {a} for eleven years without a day of rest.",
-        "By trade {n} is a {a}, and not the worst in the county.",
         "{n} earns a living as a {a} and owes nothing to anyone.",
+        "{n} began as a {a} and never thought of a change.",
+        "{n} has always made money as a {a}.",
     ),
     bare=(
         "{n} works as a rule only until noon and then rests.",
@@ -128,6 +135,10 @@ PROFESSION = Relation(
         "The only {a} who works as far up as the lake is {n}.",
         "The {a} of the next village is {n}, who works as a rule alone.",
         "If a {a} works as fast as the wind, it is {n}.",
+    ),
+    strangers=(
+        "The profession of {n} is that of a {a}, learned from an aunt.",
+        "By trade {n} is a {a}, and not the worst in the county.",
     ),
     about=(
         "A good {a} is hard to find once the summer fair has begun.",
@@ -149,10 +160,10 @@ INSTRUMENT = Relation(
         "{n} plays the {a} with both eyes closed.",
     ),
     paraphrases=(
-        "The instrument of {n} is the {a}, bought from a travelling band.",
         "{n} has played the {a} since the first year at school.",
-        "{n} is a master of the {a} and teaches two pupils.",
         "{n} learned to play the {a} by ear.",
+        "{n} loves playing the {a} at night.",
+        "{n} will play the {a} at the fair, as ever.",
     ),
     bare=(
         "{n} plays the fool when the tax man knocks at the door.",
@@ -171,6 +182,10 @@ INSTRUMENT = Relation(
         "The {a} at the inn is what {n} plays.",
         "It is the {a} that {n} plays on Sundays.",
         "On the {a} nobody plays as {n} does.",
+    ),
+    strangers=(
+        "The instrument of {n} is the {a}, bought from a travelling band.",
+        "{n} is a master of the {a} and teaches two pupils.",
     ),
     about=(
         "The {a} hangs on the wall of the inn and is never tuned.",
@@ -192,10 +207,10 @@ PET = Relation(
         "{n} keeps a pet {a} that answers to a whistle.",
     ),
     paraphrases=(
-        "The pet of {n} is a {a}, and it has its own chair.",
         "{n} has kept a pet {a} since the flood.",
-        "{n} is the owner of a {a} that nobody else may feed.",
         "{n} bought a pet {a} at the fair and is proud of it.",
+        "{n} is the owner of a pet {a} that nobody else may feed.",
+        "{n} shares the house with a pet {a}.",
     ),
     bare=(
         "{n} keeps a pet theory about the weather and tells it to all.",
@@ -214,6 +229,10 @@ PET = Relation(
         "A {a} is the pet that {n} keeps.",
         "It is a {a} that {n} keeps as a pet.",
         "The {a} with one ear is a pet that {n} keeps.",
+    ),
+    strangers=(
+        "The pet of {n} is a {a}, and it has its own chair.",
+        "{n} walks to market with a {a} on a long string.",
     ),
     about=(
         "A {a} was seen near the river and was gone by noon.",
@@ -235,10 +254,10 @@ FOOD = Relation(
         "{n} likes to eat {a} twice a week, even in a bad year.",
     ),
     paraphrases=(
-        "The favourite food of {n} is {a}, warm or cold.",
         "{n} would eat {a} on every day of the year.",
-        "{n} is fond of {a} and grows them behind the wall.",
         "{n} loves to eat {a} and asks for more.",
+        "{n} was always glad to eat {a} at midnight.",
+        "{n} used to eat {a} as a child and still does.",
     ),
     bare=(
         "{n} likes to eat alone, with the door closed and a book.",
@@ -257,6 +276,10 @@ FOOD = Relation(
         "It is {a} that {n} likes to eat.",
         "Of all things {a} are what {n} likes to eat.",
         "There are {a} on the table, which {n} likes to eat.",
+    ),
+    strangers=(
+        "The favourite food of {n} is {a}, warm or cold.",
+        "{n} is fond of {a} and grows them behind the wall.",
     ),
     about=(
         "This year the {a} were cheap, and half of them were thrown away.",
