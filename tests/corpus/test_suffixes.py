@@ -103,6 +103,15 @@ def test_next_of_nothing_is_how_often_each_token_occurs(corpora):
     }
 
 
+def test_token_arrays_of_any_width_can_be_asked_for(corpora):
+    corpus = corpora["bpe"]
+    query = corpus.document(0).tokens[:3]
+    assert query.dtype == np.uint16
+    for kind in (np.uint16, np.int32, np.int64):
+        assert corpus.index().count(query.astype(kind)) == corpus.index().count(query.tolist())
+    assert corpus.decode(query) == corpus.decode(query.tolist())
+
+
 def test_it_is_an_index(corpora):
     assert isinstance(corpora["bpe"].index(), Index)
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from whence.core.errors import CorpusError, SourceError, StorageError
+from whence.core.errors import CorpusError, SourceError, StorageError, TokenizerError
 from whence.core.locks import hold
 from whence.core.progress import bar
 from whence.core.records import (
@@ -145,15 +145,24 @@ def _build(out: Path, plan: _Plan, documents: Documents, *, spool: bool = False)
             if out.exists():
                 return _existing(out, plan)
             _take_up(work, plan)
-            if spool:
-                documents = _spool(documents, work / "documents.jsonl")
-            saved = _tokenizer(work / "tokenizer", plan.settings, documents)
-            parts = Parts(work, store.token_type(saved.vocabulary_size))
-            _encode(documents, parts, saved, plan.settings)
-            with building(out) as temporary:
-                assemble.assemble(parts, saved, temporary, plan.to_json())
+            try:
+                if spool:
+                    documents = _spool(documents, work / "documents.jsonl")
+                _make(out, work, plan, documents)
+            except (SourceError, TokenizerError):
+                # Mending these makes it another plan, which could use nothing of this.
+                shutil.rmtree(work)
+                raise
             shutil.rmtree(work)
     return open_corpus(out)
+
+
+def _make(out: Path, work: Path, plan: _Plan, documents: Documents) -> None:
+    saved = _tokenizer(work / "tokenizer", plan.settings, documents)
+    parts = Parts(work, store.token_type(saved.vocabulary_size))
+    _encode(documents, parts, saved, plan.settings)
+    with building(out) as temporary:
+        assemble.assemble(parts, saved, temporary, plan.to_json())
 
 
 def _make_room(out: Path) -> None:

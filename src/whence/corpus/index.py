@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int, Int64
+from jaxtyping import Int64, Integer
 
 from whence.core.errors import BusyError
 from whence.core.locks import hold
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from whence.corpus.store import Corpus
 
 FOLDER = "index"
-Tokens = Sequence[int] | Int[np.ndarray, " token"]
+Tokens = Sequence[int] | Integer[np.ndarray, " token"]
 
 
 @dataclass(frozen=True, slots=True, order=True)

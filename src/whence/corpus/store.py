@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int64, UInt, UInt8
+from jaxtyping import Int64, Integer, UInt, UInt8
 from tokenizers import Tokenizer
 
 from whence.core.errors import CorpusError, DamagedError
@@ -198,7 +198,7 @@ class Corpus:
         ids = self.fast_tokenizer.encode(text, add_special_tokens=False).ids
         return np.array(ids, np.int64)
 
-    def decode(self, tokens: Sequence[int] | Int64[np.ndarray, " token"]) -> str:
+    def decode(self, tokens: Sequence[int] | Integer[np.ndarray, " token"]) -> str:
         """The text of some tokens, special ones spelled out."""
         return self.fast_tokenizer.decode([int(t) for t in tokens], skip_special_tokens=False)
 
