@@ -97,6 +97,14 @@ def test_opening_a_saved_tokenizer_encodes_as_before(tmp_path):
         assert max(ids) < saved.vocabulary_size
 
 
+def test_the_tokenizer_of_another_corpus(corpora, tmp_path_factory):
+    for family in ("bpe", "metaspace"):
+        first = corpora[family]
+        again = make(tmp_path_factory, TEXTS, tokenizer=str(first.tokenizer_path))
+        assert again.digest == first.digest
+        assert again.start_tokens == first.start_tokens
+
+
 def test_token_type_follows_the_vocabulary(corpora):
     assert corpora["bpe"].tokens.dtype == np.uint16
 

@@ -281,10 +281,10 @@ def _plain(value: Any) -> str:
 
 def _show_occurrences(rows: list[dict[str, Any]], total: int) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table("document", "token", "character", "context")
+    table = Table(Column("document", overflow="fold"), "token", "character", "context")
     for row in rows:
         line = Text.assemble(row["before"], (row["match"], "bold reverse"), row["after"])
         line.plain = line.plain.replace("\n", "⏎").replace("\t", " ")

@@ -15,6 +15,7 @@ learners" (2019), section 2.2.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,11 @@ from jaxtyping import UInt32
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from whence.core.errors import TokenizerError
-from whence.core.records import building, digest, digest_file, read_json, write_json
+from whence.core.records import MANIFEST, building, digest, digest_file, read_json, write_json
 
 END_OF_TEXT = "<|endoftext|>"
 BYTES = "bytes"
+AROUND = "whence.json"
 _FILES = ("*token*", "vocab*", "merges*", "*.model")
 _SAMPLE = "Ada Lovelace  was born in 1815.\n\tnaïve 漢字 😀 x_1 = f(y)\n"
 
@@ -92,6 +94,11 @@ def save_tokenizer(source: str | Tokenizer, folder: Path) -> SavedTokenizer:
     with building(folder) as temporary:
         if isinstance(source, Tokenizer):
             _save_own(source, temporary)
+        elif (Path(source) / AROUND).is_file():
+            # Of another corpus: all that transformers would tell is known already.
+            shutil.copytree(
+                source, temporary, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True
+            )
         else:
             _save_foreign(source, temporary)
     return saved_tokenizer(folder)
@@ -99,7 +106,7 @@ def save_tokenizer(source: str | Tokenizer, folder: Path) -> SavedTokenizer:
 
 def saved_tokenizer(folder: Path) -> SavedTokenizer:
     """Read what `save_tokenizer` wrote."""
-    around = read_json(folder / "whence.json")
+    around = read_json(folder / AROUND)
     return SavedTokenizer(
         path=folder,
         digest=digest_file(folder / "tokenizer.json"),
@@ -235,7 +242,7 @@ def _save_around(
     folder: Path, vocabulary_size: int, start: tuple[int, ...], end: tuple[int, ...]
 ) -> None:
     write_json(
-        folder / "whence.json",
+        folder / AROUND,
         {"vocabulary_size": vocabulary_size, "start_tokens": start, "end_tokens": end},
     )
 
