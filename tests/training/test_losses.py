@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tests.training.stand_in import TokenLists
-from whence.training.architectures import _sized_config
+from whence.training.architectures import sized_config
 from whence.training.batch import document_batches, make_batch
 from whence.training.losses import batch_loss, token_losses
 from whence.training.order import draw_order
@@ -23,7 +23,7 @@ CORPUS = TokenLists(
 @pytest.fixture(scope="module")
 def module():
     torch.manual_seed(0)
-    config = _sized_config(Recipe(context=12), CORPUS)
+    config = sized_config(Recipe(context=12), CORPUS.vocabulary_size, {"pad_token_id": None})
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
 
 

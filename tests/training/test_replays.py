@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from whence.core.errors import RunError
+from whence.core.errors import DamagedError, RunError
 from whence.core.records import manifest
+from whence.training import Run, loop, open_run, train
 
 
 def last_bytes(run):
@@ -57,3 +60,101 @@ def test_workers_give_the_same_bytes(run):
     found = made[0].model_digest
     shutil.rmtree(made[0].path)
     assert run.replay(wanted[0]).model_digest == found
+
+
+def killed_at(monkeypatch, step):
+    real = loop.advance
+
+    def advance(state, *rest):
+        if state.step + 1 == step:
+            raise KeyboardInterrupt
+        return real(state, *rest)
+
+    monkeypatch.setattr(loop, "advance", advance)
+
+
+def test_an_interrupted_replay_goes_on(run, monkeypatch):
+    weights = without(run, 2, 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "SAVE_EVERY_SECONDS", 0.0)
+        killed_at(patched, 20)
+        with pytest.raises(KeyboardInterrupt):
+            run.replay(weights)
+    (work,) = (run.path / "replays").glob(".*.work")
+    assert loop.latest(work).name == "step-00000019"
+    made = run.replay(weights)
+    assert not work.exists()
+    found, journal = made.model_digest, made.journal()
+    shutil.rmtree(made.path)
+    assert run.replay(weights).model_digest == found
+    assert [line["step"] for line in journal] == list(range(1, 25))
+
+
+def test_another_seed_is_another_run(run, corpus, recipe, tmp_path):
+    other = train(corpus, tmp_path / "r", replace(recipe, seed=5))
+    replay = run.replay(without(run), seed=5)
+    assert replay.model_digest == last_bytes(other)
+    assert run.replay(without(run), seed=0).model_digest == last_bytes(run)
+
+
+def test_states_in_between(run):
+    document = late_document(run)
+    replay = run.replay(without(run, document), keep_checkpoints=True)
+    assert [c.step for c in replay.checkpoints] == [c.step for c in run.checkpoints]
+    assert [c.learning_rate for c in replay.checkpoints] == [
+        c.learning_rate for c in run.checkpoints
+    ]
+    own = [c for c in replay.checkpoints if replay.path in c.path.parents]
+    assert [c.step for c in own] == [s for s in run.plan.kept if s > replay.start]
+    assert replay.model_digest == run.replay(without(run, document)).model_digest
+
+
+def test_weights_from_a_later_state_on(run):
+    weights = np.full(150, 0.5)
+    late, whole = run.replay(weights, start=16), run.replay(weights)
+    assert (late.start, whole.start) == (16, 0)
+    assert late.journal()[:16] == run.journal()[:16]
+    assert late.journal()[16]["loss"] == pytest.approx(run.journal()[16]["loss"] / 2, rel=1e-6)
+    assert late.model_digest != whole.model_digest
+    with pytest.raises(RunError, match="step 5"):
+        run.replay(weights, start=5)
+
+
+def test_an_unfinished_run_is_not_replayed(corpus, recipe, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        killed_at(patched, 5)
+        with pytest.raises(KeyboardInterrupt):
+            train(corpus, tmp_path / "r", recipe)
+    with pytest.raises(RunError, match="interrupted"):
+        open_run(tmp_path / "r").replay(np.ones(150))
+
+
+def test_numbers_of_another_machine_are_noticed(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy, ignore=shutil.ignore_patterns("replays"))
+    moved = open_run(copy)
+    moved.record["environment"]["capability"] = "ABACUS"
+    assert moved.replay(without(run)).model_digest == last_bytes(run)
+    lines = (copy / "journal.jsonl").read_text().replace('"loss":5.', '"loss":5.0', 1)
+    (copy / "journal.jsonl").write_text(lines)
+    altered = open_run_unchecked(copy)
+    altered.record["environment"]["capability"] = "ABACUS"
+    with pytest.raises(RunError, match="capability differ"):
+        altered.replay(without(run, 1))
+
+
+def open_run_unchecked(path):
+    return Run(path, json.loads((path / "run.json").read_text()))
+
+
+def test_a_workers_fault_comes_home(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run.path, copy, ignore=shutil.ignore_patterns("replays"))
+    broken = open_run(copy)
+    file = copy / "checkpoints" / "step-00000000" / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    first = [int(d) for d in broken.batch(1).documents[:2, 0]]
+    with pytest.raises(DamagedError, match="safetensors"):
+        broken.replay_many([without(run, d) for d in first], workers=2)

@@ -24,8 +24,9 @@ adapters       checkpoints of LoRA and its kin
 published      the order files of Pythia and OLMo
 """
 
+from typing import TYPE_CHECKING, Any
+
 from whence.training.batch import Batch, document_batches
-from whence.training.callback import RecorderCallback
 from whence.training.checkpoints import Checkpoint, adam_state
 from whence.training.losses import token_losses
 from whence.training.order import Order
@@ -36,6 +37,9 @@ from whence.training.recorder import Recorder, record
 from whence.training.replay import Replay
 from whence.training.run import Run, open_run
 from whence.training.trainer import train
+
+if TYPE_CHECKING:
+    from whence.training.callback import RecorderCallback
 
 __all__ = [
     "Batch",
@@ -58,3 +62,12 @@ __all__ = [
     "token_losses",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the Trainer's callback when it is asked for: it takes seconds, most need it never."""
+    if name == "RecorderCallback":
+        from whence.training.callback import RecorderCallback  # noqa: PLC0415
+
+        return RecorderCallback
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

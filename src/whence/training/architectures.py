@@ -98,7 +98,7 @@ def build_config(recipe: Recipe, corpus: Documents) -> PretrainedConfig:
     elif recipe.config is not None:
         config = _read_config(recipe.config, "recipe.config")
     else:
-        config = _sized_config(recipe, corpus)
+        config = sized_config(recipe, corpus.vocabulary_size, _special_tokens(corpus))
     if config.vocab_size < corpus.vocabulary_size:
         raise TokenizerError(
             "model and tokenizer",
@@ -114,22 +114,31 @@ def build_config(recipe: Recipe, corpus: Documents) -> PretrainedConfig:
             got=str(recipe.context),
             fix="Choose a shorter context.",
         )
-    if recipe.checkpoint is None:
-        _name_special_tokens(config, corpus)
+    if recipe.config is not None:
+        for name, token in _special_tokens(corpus).items():
+            setattr(config, name, token)
     return config
 
 
-def _name_special_tokens(config: PretrainedConfig, corpus: Documents) -> None:
+def _special_tokens(corpus: Documents) -> dict[str, int | None]:
+    """What a config says of the tokenizer's special tokens."""
     tokenizer = AutoTokenizer.from_pretrained(corpus.tokenizer_path)
-    config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     # The embedding of a config's padding token is never trained: it must not be one that frames
     # documents, as it is in the many tokenizers that pad with their end-of-text token.
-    framing = {*corpus.start_tokens, *corpus.end_tokens, config.bos_token_id, config.eos_token_id}
+    framing = {*corpus.start_tokens, *corpus.end_tokens, *ends.values()}
     padding = tokenizer.pad_token_id
-    config.pad_token_id = None if padding in framing else padding
+    return {**ends, "pad_token_id": None if padding in framing else padding}
 
 
-def _sized_config(recipe: Recipe, corpus: Documents) -> PretrainedConfig:
+def sized_config(
+    recipe: Recipe, vocabulary_size: int, special_tokens: dict[str, int | None]
+) -> PretrainedConfig:
+    """The config of an architecture at one of the given sizes.
+
+    Raises:
+        ModelError: the architecture is unknown, or no decoder, or its size cannot be set.
+    """
     kind = recipe.architecture
     if kind not in CONFIG_MAPPING or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise ModelError(
@@ -142,9 +151,9 @@ def _sized_config(recipe: Recipe, corpus: Documents) -> PretrainedConfig:
     known = CONFIG_MAPPING[kind]()
     wanted = _common(shape, recipe, kind in _GATED)
     fields = {name: value for name, value in wanted.items() if _can_set(known, name)}
-    fields |= _special(kind, shape, recipe)
+    fields |= _special(kind, shape, recipe) | special_tokens
     try:
-        return AutoConfig.for_model(kind, vocab_size=corpus.vocabulary_size, **fields)
+        return AutoConfig.for_model(kind, vocab_size=vocabulary_size, **fields)
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             "recipe.architecture",

@@ -29,7 +29,8 @@ from whence.training.batch import NOTHING, Batch
 from whence.training.losses import logits
 
 LEAK = 1e-6
-ALONE = 1e-3
+SEEN = 1e-3
+ALONE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 5e-2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,11 @@ def try_isolation(module: nn.Module, context: int) -> Isolation:
     config: Any = module.config
     with torch.no_grad():
         leak, alone, seen = _measure(trial, context, int(config.vocab_size))
-    if not seen > ALONE:
+    if not seen > SEEN:
         return Isolation(False, leak, alone, seen, "a change was not seen at all: one piece a row")
     if not leak < LEAK:
         return Isolation(False, leak, alone, seen, "pieces see one another: one piece a row")
-    if not alone < ALONE:
+    if not alone < ALONE[next(module.parameters()).dtype]:
         reason = "a piece differs when it stands alone: one piece a row"
         return Isolation(False, leak, alone, seen, reason)
     return Isolation(True, leak, alone, seen, "pieces do not see one another")

@@ -92,6 +92,6 @@ def open_replay(path: Path, before: tuple[Checkpoint, ...] = ()) -> Replay:
     ]
     own.append((record["steps"], path / MODEL))
     nan = float("nan")
-    kept = [c for c in before if c.step <= record["start"]] if len(own) > 1 else []
+    kept = [c for c in before if c.step <= record["start"] and record["keep_checkpoints"]]
     kept += [Checkpoint(step, p, rates.get(step, rates.get(last, nan))) for step, p in own]
     return Replay(path, record, tuple(kept))

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from whence.core.environment import versions
 from whence.core.errors import RunError
 from whence.core.locks import hold
 from whence.core.progress import bar
@@ -26,12 +27,15 @@ from whence.core.records import building, digest, write_bytes, write_json
 from whence.training.architectures import build_module
 from whence.training.checkpoints import State, folder_name, load_checkpoint
 from whence.training.journal import JOURNAL
-from whence.training.loop import CHECKPOINTS, Task, finish, latest, resume
-from whence.training.numerics import DTYPES, numerics
+from whence.training.loop import CHECKPOINTS, Task, advance, finish, latest, resume
+from whence.training.numerics import DTYPES, machine, numerics
 from whence.training.order import Order, draw_order
 from whence.training.pieces import pieces
 from whence.training.replay import MODEL, RECORD, WEIGHTS, Replay, open_replay
 from whence.training.run import REPLAYS, Run
+
+PROBED = 4
+"""Steps that are compared where a run comes from another machine or other versions."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -129,6 +133,8 @@ def replay_many(
     missing = {p: w for p, w in zip(places, wanted, strict=True) if not p.is_dir()}
     if workers is None:
         workers = max(1, len(os.sched_getaffinity(0)) // run.recipe.threads)
+    if missing:
+        check_same_bits(run)
     if min(workers, len(missing)) > 1:
         from whence.training.workers import make_in_workers  # noqa: PLC0415  (workers make replays)
 
@@ -139,6 +145,38 @@ def replay_many(
                 make_replay(run, one)
                 shown.update()
     return [open_replay(p, run.checkpoints) for p in places]
+
+
+def check_same_bits(run: Run) -> None:
+    """See that this machine and these versions give the numbers that the run recorded.
+
+    Where anything differs that may change bits, the first steps are made again and compared
+    with the journal: a replay with other bits would blame documents for what a library did.
+
+    Raises:
+        RunError: they give others.
+    """
+    used, now = run.record["environment"], {"versions": versions(), **machine(run.recipe)}
+    differing = [name for name in now if used.get(name) != now[name]]
+    if not differing or "_same_bits" in run.__dict__:
+        return
+    recorded, plan = run.journal()[:PROBED], run.plan
+    with numerics(run.recipe):
+        state = load_checkpoint(run.checkpoint(0).path, run.recipe)
+        weights = torch.ones(run.corpus().n_documents, dtype=DTYPES[run.recipe.dtype])
+        weights = weights.to(run.recipe.device)
+        made = [
+            advance(state, run.batch(line["step"]).to(run.recipe.device), weights, plan)
+            for line in recorded
+        ]
+    if made != recorded:
+        raise RunError(
+            str(run.path),
+            expected="the numbers that the run recorded, when its first steps are made again",
+            got=f"others; {', '.join(differing)} differ from when it was trained",
+            fix="Train the run again here, in another folder, and replay that one.",
+        )
+    run.__dict__["_same_bits"] = True
 
 
 def make_replay(run: Run, wanted: Wanted) -> Path:
