@@ -1,13 +1,15 @@
 """Differentiating methods for prompt tokens: gradient x input and integrated gradients.
 
-Both ask how the behavior changes as a token's embedding e goes to a baseline b, the zero
-vector. With v the value in nats:
+With v the value in nats and e_i the embedding of token i:
 
-    gradient x input        score_i = < dv/de_i , e_i - b >
+    gradient x input        score_i = < dv/de_i , e_i >
     integrated gradients    score_i = < mean over a in (0, 1) of dv/de_i at b + a (e - b), e_i - b >
 
-Integrated gradients of all tokens add up to v(e) - v(b); by how much a finite number of
-steps misses that is reported as `completeness_error`.
+The baseline b of integrated gradients is the mean embedding of the vocabulary. Zero would
+be the usual choice, and is a bad one here: a model that normalises its input (RMS norm) does
+not see an embedding shrink until it is almost gone, so that the whole change happens
+between the last two steps. Scores of all tokens add up to v(e) - v(b); by how much a finite
+number of steps misses that is reported as `completeness_error`.
 
 References:
     Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", 2017, eq. 1.
@@ -32,7 +34,7 @@ from whence.models import BATCH_SIZE, Model, encode, value_tensor
 
 
 def gradient_x_input(intervention: Tokens, behaviors: Sequence[Behavior]) -> Scores:
-    """First-order effect of taking each token's embedding to zero; one backward pass each.
+    """First-order effect of scaling each token's embedding down; one backward pass each.
 
     Args:
         intervention: names the tokens and the model.
@@ -47,7 +49,7 @@ def gradient_x_input(intervention: Tokens, behaviors: Sequence[Behavior]) -> Sco
 def integrated_gradients(
     intervention: Tokens, behaviors: Sequence[Behavior], steps: int = 32
 ) -> Scores:
-    """The gradient averaged along the straight line from zero embeddings to the prompt's own.
+    """The gradient averaged along the straight line from the mean embedding to each token's own.
 
     Args:
         intervention: names the tokens and the model.
@@ -74,7 +76,7 @@ def _scores(method: str, intervention: Tokens, behaviors: Sequence[Behavior], st
         errors.append(error)
     passes = max(1, steps) * len(behaviors)
     settings: dict[str, Any] = {
-        "baseline": "zero embedding",
+        "baseline": "mean embedding" if steps else "zero",
         "intervention": intervention.describe(),
     }
     if steps:
@@ -99,16 +101,25 @@ def _by_token(
     ids = torch.tensor(encoded.prompt_ids, device=model.device)
     with torch.no_grad():
         prompt: Tensor = model.sites.embedding(ids)
+        baseline = _mean_embedding(model) if steps else torch.zeros_like(prompt[0])
+    change = prompt - baseline
     shares = torch.tensor([(k + 0.5) / steps for k in range(steps)] or [1.0])
     gradient = torch.zeros_like(prompt)
     for part in torch.split(shares.to(prompt), BATCH_SIZE):
-        points = (part[:, None, None] * prompt).requires_grad_(True)
+        points = (baseline + part[:, None, None] * change).requires_grad_(True)
         total = value_tensor(model, encoded, prompt_embeddings=points).sum()
         gradient += torch.autograd.grad(total, points)[0].sum(0)
-    scores = (gradient / len(shares) * prompt).sum(-1).double().cpu().numpy()
+    scores = (gradient / len(shares) * change).sum(-1).double().cpu().numpy()
     if not steps:
         return scores, 0.0
     with torch.no_grad():
-        ends = torch.stack([prompt, torch.zeros_like(prompt)])
+        ends = torch.stack([prompt, baseline.expand_as(prompt)])
         full, none = value_tensor(model, encoded, prompt_embeddings=ends).tolist()
     return scores, float(scores.sum() - (full - none))
+
+
+def _mean_embedding(model: Model) -> Float[Tensor, " width"]:
+    """The mean over the tokens of the vocabulary, scaled as the model scales embeddings."""
+    every = torch.arange(len(model.tokenizer), device=model.device)
+    mean: Tensor = model.sites.embedding(every).mean(0)
+    return mean

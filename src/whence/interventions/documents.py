@@ -173,11 +173,14 @@ class Documents:
             key = row.tobytes()
             if key not in columns:
                 columns[key] = model_values(models.get(key) or self.run.model(), behaviors)
-        return np.stack([columns[row.tobytes()] for row in weights], axis=1)
+        measured = np.empty((len(behaviors), len(weights)))
+        for number, row in enumerate(weights):
+            measured[:, number] = columns[row.tobytes()]
+        return measured
 
     def _check_touched(self, weights: Float[np.ndarray, " document"]) -> None:
         removed = np.flatnonzero(weights != 1)
-        if removed.size and self.run.first_step_of(removed) > self.run.steps:
+        if removed.size and self.run.first_step_of(removed.tolist()) > self.run.steps:
             name = self.corpus.ids[int(removed[0])]
             raise InterventionError(
                 f"document {name!r}",
