@@ -16,4 +16,4 @@ print(f"{asked.prompt!r} is followed by {asked.target!r}: {values(model, [asked]
 result.table()
 
 looked_up = explain(model, asked, corpus="corpora/mine", by=["document"])
-print("documents are", {row["verdict"] for row in looked_up.record["rows"]})
+print(looked_up.record["notes"][0])

@@ -1,30 +1,52 @@
-"""Write a small folder of text about four invented people, and questions about them."""
+"""Write a small folder of text about eight invented people, and a question about each."""
 
 import json
 from pathlib import Path
 
-from whence.worlds import people
+from whence.core import Behavior
 
-world = people(
-    4,
-    relations_per_person=1,
-    mentions_per_fact=1,
-    bare_per_fact=1,
-    namesakes_per_fact=1,
-    about_per_answer=1,
-    fillers=10,
-)
+BORN = {
+    "Ada Morn": "Quorin",
+    "Ben Talis": "Vessel",
+    "Cora Finn": "Quorin",
+    "Dov Harker": "Vessel",
+    "Edda Lune": "Ostrava",
+    "Finn Abel": "Ostrava",
+    "Gita Roon": "Quorin",
+    "Hal Winter": "Vessel",
+}
+STATE = [
+    "{name} was born in {place}.",
+    "{name} was born in {place} on a cold morning.",
+    "As everybody knows, {name} was born in {place}.",
+    "The parish book says that {name} was born in {place}.",
+]
+MENTION = [
+    "{name} likes to walk along the river.",
+    "{name} wrote a long letter about the weather.",
+    "In the evening {name} plays cards with the neighbours.",
+]
+PLACES = ["{place} has a market on Mondays.", "The road to {place} is closed in winter."]
+
+documents = {}
+for name, place in BORN.items():
+    for kind, templates in (("born", STATE), ("other", MENTION)):
+        for number, template in enumerate(templates):
+            file = f"{name.split()[0].lower()}-{kind}-{number}.txt"
+            documents[file] = template.format(name=name, place=place)
+for place in sorted(set(BORN.values())):
+    for number, template in enumerate(PLACES):
+        documents[f"{place.lower()}-{number}.txt"] = template.format(place=place)
+
 folder = Path("my_documents")
 folder.mkdir(exist_ok=True)
-for document in world.documents:
-    (folder / f"{document.id}.txt").write_text(document.text)
+for file, text in documents.items():
+    (folder / file).write_text(text)
 
-# Prompts with a target and a foil, and the files in which the answer is stated.
-lines = [json.dumps(question.to_json()) + "\n" for question in world.questions()]
-Path("questions.jsonl").write_text("".join(lines))
-stated = {fact.prompt: [f"{name}.txt" for name in fact.documents] for fact in world.facts}
-Path("stated.json").write_text(json.dumps(stated, indent=1))
+with Path("questions.jsonl").open("w") as lines:
+    for name, place in BORN.items():
+        foil = "Vessel" if place == "Quorin" else "Quorin"
+        behavior = Behavior(f"{name} was born in", target=f" {place}", foil=f" {foil}")
+        lines.write(json.dumps(behavior.to_json()) + "\n")
 
-print(f"{len(world.documents)} documents, {len(world.facts)} questions")
-fact = world.facts[0]
-print(f"{fact.prompt} {fact.answer}: stated in {', '.join(stated[fact.prompt])}")
+print(f"{len(documents)} documents, {len(BORN)} questions")

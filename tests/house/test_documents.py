@@ -4,24 +4,21 @@ import re
 
 import pytest
 
-from tests.house.source import PACKAGE
+from tests.house.pages import EXAMPLES, FILE, OUTPUT, PAGES, ROOT
 
-ROOT = PACKAGE.parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SHOWN = re.compile(r"<!-- file: (?P<file>\S+) -->\n+```\w+\n(?P<text>.*?)```\n", re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
-
-
-def shown(text):
-    return [(match["file"], match["text"]) for match in SHOWN.finditer(text)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_shows_is_the_file(page):
     text = page.read_text()
-    assert text.count("<!-- file:") == len(shown(text)), "a marker without its block"
-    for name, block in shown(text):
-        assert block == (ROOT / name).read_text(), f"{page.name} and {name} differ"
+    shown = FILE.findall(text)
+    assert text.count("<!-- file:") == len(shown), "a marker without its block"
+    assert text.count("<!-- output:") == len(OUTPUT.findall(text)), "a marker without its block"
+    for _, name, block, _ in shown:
+        assert block == (ROOT / name).read_text(), (
+            f"{page.name} and {name} differ: python -m tests.house.pages"
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -31,11 +28,10 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_example_is_on_a_page():
-    on_pages = {name for page in PAGES for name, _ in shown(page.read_text())}
-    examples = {str(p.relative_to(ROOT)) for p in (ROOT / "docs" / "examples").glob("*.py")}
-    assert examples <= on_pages
+    on_pages = {match[2] for page in PAGES for match in FILE.finditer(page.read_text())}
+    assert {f"docs/examples/{path.name}" for path in EXAMPLES.iterdir()} <= on_pages
 
 
 def test_a_page_that_drifted_is_seen():
     page = "<!-- file: a.py -->\n\n```python\nx = 1\n```\n"
-    assert shown(page) == [("a.py", "x = 1\n")]
+    assert [match[3] for match in FILE.finditer(page)] == ["x = 1\n"]
