@@ -20,10 +20,14 @@ CORPUS = TokenLists(
 )
 
 
-@pytest.fixture(scope="module")
-def module():
+@pytest.fixture(scope="module", params=["llama", "gpt2"])  # relative and absolute positions
+def module(request):
     torch.manual_seed(0)
-    config = sized_config(Recipe(context=12), CORPUS.vocabulary_size, {"pad_token_id": None})
+    config = sized_config(
+        Recipe(architecture=request.param, context=12),
+        CORPUS.vocabulary_size,
+        {"pad_token_id": None},
+    )
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
 
 

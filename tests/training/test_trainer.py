@@ -195,8 +195,12 @@ def test_dropout_is_drawn_anew_each_step_and_resumes(corpus, tmp_path, monkeypat
     config = {"model_type": "gpt2", "vocab_size": 300, "n_embd": 16, "n_layer": 1, "n_head": 2}
     (tmp_path / "config.json").write_text(json.dumps(config | {"n_positions": 16}))
     recipe = Recipe(config=str(tmp_path / "config.json"), steps=6, context=16, rows=2)
-    whole = train(corpus, tmp_path / "whole", recipe)
+    seeds, real = [], torch.manual_seed
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "manual_seed", lambda seed: seeds.append(seed) or real(seed))
+        whole = train(corpus, tmp_path / "whole", recipe)
     assert whole.plan.dropout
+    assert len(set(seeds[-6:])) == 6
     with monkeypatch.context() as patched:
         kill_at(patched, 4)
         with pytest.raises(Killed):
