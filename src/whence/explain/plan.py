@@ -122,7 +122,9 @@ class Plan:
                 got=", ".join(unknown),
                 fix="Use the plan of a record that this version of Whence wrote.",
             )
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
+        }
         plain["slopes"] = tuple((m, x) for m, x in record.get("slopes", ()))
         return cls(**plain)
 

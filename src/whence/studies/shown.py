@@ -18,13 +18,13 @@ from whence.core.errors import BehaviorError
 from whence.core.progress import progress
 from whence.core.seeds import generator
 from whence.corpus import Corpus, Index
-from whence.models import Model, encode
+from whence.models import Model, encode, target_log_probabilities
 from whence.training import Run
 
 _PROMPT_TOKENS = 24
 _SURE = 0.5
 _COMMON = 0.2
-_DOCUMENTS = (2, 12)
+_TIMES = (3, 12)
 _CONTEXT = 6
 
 
@@ -47,35 +47,36 @@ class Shown:
     count: int
 
 
-def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 2000) -> list[Shown]:
-    """Find behaviors of a run's final model, from different documents.
+def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 1500) -> list[Shown]:
+    """Find behaviors of a run's final model, with different targets.
 
     Args:
         run: a finished run.
         count: how many.
         seed: of the places looked at.
-        tries: documents looked at before giving up.
+        tries: documents looked at.
 
     Raises:
         BehaviorError: the model shows too few.
     """
     corpus, model = run.corpus(), run.model()
     index = corpus.index()
-    rng = generator(seed, "shown")
-    order = rng.permutation(corpus.n_documents)[:tries]
+    order = generator(seed, "shown").permutation(corpus.n_documents)[:tries]
     found: list[Shown] = []
-    targets: set[str] = set()
     for document in progress(order.tolist(), "looking for behaviors"):
         shown = _in_document(corpus, index, model, int(document))
-        if shown is not None and str(shown.behavior.target) not in targets:
-            targets.add(str(shown.behavior.target))
+        if shown is not None:
             found.append(shown)
-        if len(found) == count:
-            return found
+    chosen: list[Shown] = []
+    for shown in sorted(found, key=lambda each: each.bigram / each.probability):
+        if shown.behavior.target not in {other.behavior.target for other in chosen}:
+            chosen.append(shown)
+        if len(chosen) == count:
+            return chosen
     raise BehaviorError(
         str(run.path),
         expected=f"{count} behaviors that the model shows with confidence",
-        got=f"{len(found)} in {len(order)} documents",
+        got=f"{len(chosen)} in {len(order)} documents",
         fix="Train for longer, or ask for fewer.",
     )
 
@@ -98,15 +99,17 @@ def _in_document(corpus: Corpus, index: Index, model: Model, document: int) -> S
         share = dict(zip(before.tokens.tolist(), before.counts.tolist(), strict=True))
         bigram = share.get(token, 0) / max(1, int(before.counts.sum()))
         times = index.count(tokens[at - _CONTEXT : at + 1])
-        if bigram > _COMMON or not _DOCUMENTS[0] <= times <= _DOCUMENTS[1]:
+        if bigram > _COMMON or not _TIMES[0] <= times <= _TIMES[1]:
             continue
         behavior = _behavior(corpus, document, tokens, at, here)
         if behavior is None:
             continue
-        encoded = encode(model, behavior)
-        if encoded.target_ids != (token,):
+        if encode(model, behavior).target_ids != (token,):
             continue
-        return Shown(behavior, corpus.ids[document], float(here[token]), bigram, times)
+        # Once more with the prompt alone: it is shorter than what stood before.
+        probability = float(np.exp(target_log_probabilities(model, behavior).sum()))
+        if probability >= _SURE:
+            return Shown(behavior, corpus.ids[document], probability, bigram, times)
     return None
 
 
@@ -120,6 +123,8 @@ def _behavior(
     start = max(0, at - _PROMPT_TOKENS)
     first, last = corpus.char_span(document, start, at)
     prompt = corpus.text(document)[first:last]
+    if start > 0:  # begin with a whole word
+        prompt = prompt[len(prompt) - len(prompt.split(maxsplit=1)[-1]) :]
     target, foil = corpus.decode([token]), corpus.decode([second])
     clean = prompt.strip() and foil.strip() and "\ufffd" not in target + foil + prompt
     return Behavior(prompt, target, foil) if clean and target != foil else None

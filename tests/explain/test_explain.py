@@ -1,0 +1,158 @@
+"""The main job on a small recorded run, from question to record."""
+
+import json
+
+import numpy as np
+import pytest
+
+from whence.core import Behavior
+from whence.core.errors import BehaviorError, PlanError, RunError
+from whence.core.records import canonical
+from whence.explain import Plan, explain, explain_many
+from whence.models import values
+
+PLAN = Plan(tested=("tracin",), top_documents=5, controls=8, references=8, integrated_steps=8)
+ROW = {"kind", "cause", "method", "predicted", "measured", "control", "interval", "verdict"}
+
+
+@pytest.fixture(scope="module")
+def plan(demo_run):
+    from dataclasses import replace
+
+    steps = tuple(c.step for c in demo_run.checkpoints if c.step in (16, 32))
+    return replace(PLAN, checkpoints=steps)
+
+
+@pytest.fixture(scope="module")
+def explained(demo_run, demo_world, plan):
+    return explain_many(demo_run, demo_world.questions(), plan=plan, workers=2)
+
+
+def without_timings(explanation):
+    return canonical({k: v for k, v in explanation.record.items() if k != "timings"})
+
+
+def test_the_record_holds_every_kind_with_the_promised_fields(explained):
+    for explanation in explained:
+        assert {row["kind"] for row in explanation.rows} == {"document", "component", "token"}
+        assert all(set(row) >= ROW for row in explanation.rows)
+        assert all({"id", "text"} <= set(row["cause"]) for row in explanation.rows)
+        canonical(explanation.record)  # plain, finite data
+
+
+def test_the_value_is_the_model_s_own(explained, demo_run, demo_world):
+    for explanation, question in zip(explained, demo_world.questions(), strict=True):
+        (own,) = values(demo_run.model(), [question])
+        assert explanation.record["behavior"]["value"] == own
+
+
+def test_every_component_and_token_was_removed_for_real(explained):
+    for row in explained[0].rows:
+        if row["kind"] != "document":
+            assert row["measured"] is not None
+            assert row["control"]["n"] >= 0
+            assert row["verdict"] in {"confirmed", "refuted", "not verified"}
+        if row["method"] == "leave-one-out":
+            assert row["predicted"] == pytest.approx(row["measured"], abs=1e-4)
+
+
+def test_documents_are_decided_as_sets_with_controls_from_the_other_behaviors(explained):
+    for explanation in explained:
+        (found,) = [s for s in explanation.record["sets"] if s["kind"] == "document"]
+        assert found["method"] == "tracin"
+        assert found["control"]["n"] >= 8
+        assert found["scope"] == "this run"
+    named = [
+        set(s["causes"]) for e in explained for s in e.record["sets"] if s["kind"] == "document"
+    ]
+    assert len(named) == 4
+
+
+def test_two_equal_plans_give_equal_records(explained, demo_run, demo_world, plan):
+    again = explain_many(demo_run, demo_world.questions(), plan=plan, workers=1)
+    for first, second in zip(explained, again, strict=True):
+        assert without_timings(first) == without_timings(second)
+
+
+def test_a_record_s_plan_can_be_carried_out_again(explained, plan):
+    assert Plan.from_json(json.loads(json.dumps(explained[0].record))) == plan
+
+
+def test_what_the_corpus_says_agrees_with_counting(explained, demo_run):
+    record = explained[0].record
+    said, corpus = record["corpus_says"], demo_run.corpus()
+    texts = [corpus.text(i) for i in range(corpus.n_documents)]
+    match = said["match"]["text"].strip()
+    assert sum(t.count(match) for t in texts) >= said["match"]["count"] > 0
+    assert 0 <= said["next"]["corpus_probability"] <= 1
+    target = np.exp(record["behavior"]["target_log_probability"])
+    assert said["next"]["model_probability"] >= target - 1e-6
+
+
+def test_a_checkpoint_alone_is_explained_by_components_and_tokens(demo_run, demo_world):
+    (explanation,) = explain_many(demo_run.checkpoints[-1].path, demo_world.questions()[:1])
+    assert {row["kind"] for row in explanation.rows} == {"component", "token"}
+    assert explanation.record["run"] is None
+    assert explanation.record["plan"]["replacement"] == "zero"
+
+
+def test_documents_of_a_checkpoint_are_looked_up_and_marked_as_not_verified(demo_run, demo_world):
+    explanation = explain(
+        demo_run.checkpoints[-1].path,
+        demo_world.questions()[0],
+        by=["document"],
+        corpus=demo_run.corpus(),
+    )
+    assert {row["verdict"] for row in explanation.rows} == {None}
+    assert "only looked up" in explanation.record["notes"][0]
+
+
+def test_a_budget_too_small_for_replays_says_so(demo_run, demo_world):
+    explanation = explain(demo_run, demo_world.questions()[0], by=["document"], budget=1e-3)
+    assert "budget" in explanation.record["notes"][0]
+    assert not [s for s in explanation.record["sets"] if s["kind"] == "document"]
+
+
+def test_without_a_target_the_model_s_own_answer_is_explained(demo_run, demo_world):
+    prompt = demo_world.facts[0].prompt
+    explanation = explain(demo_run, Behavior(prompt), by=["token"])
+    behavior = explanation.record["behavior"]
+    assert behavior["target"].strip()
+    assert behavior["answer"].strip().startswith(behavior["target"].strip()[:3])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"by": ["document"]}, PlanError, "--corpus"),
+        ({"budget": -1.0}, PlanError, "--budget"),
+    ],
+)
+def test_what_cannot_be_done_is_said(options, error, match, demo_run, demo_world):
+    source = demo_run if "budget" in options else demo_run.checkpoints[-1].path
+    with pytest.raises(error, match=match):
+        explain(source, demo_world.questions()[0], **options)
+
+
+def test_a_prompt_beyond_the_context_is_said(demo_run):
+    with pytest.raises(BehaviorError, match="context"):
+        explain(demo_run, Behavior("word " * 500, " x"), by=["token"])
+
+
+def test_another_corpus_than_the_run_s_is_refused(demo_run, demo_world, tmp_path):
+    from whence.corpus import BuildSettings, RawDocument, build_from_documents
+
+    other = build_from_documents(
+        [RawDocument("a", "something else", {})], tmp_path / "c", BuildSettings(tokenizer="bytes")
+    )
+    with pytest.raises(RunError, match="another one"):
+        explain(demo_run, demo_world.questions()[0], corpus=other)
+
+
+def test_reports_and_records_are_saved_by_their_ending(explained, tmp_path):
+    explained[0].save(tmp_path / "r.json")
+    explained[0].save(tmp_path / "r.html")
+    assert json.loads((tmp_path / "r.json").read_text())["whence"] == "explanation"
+    assert (tmp_path / "r.html").read_text().lstrip().lower().startswith("<!doctype html>")
+    with pytest.raises(PlanError, match="html or"):
+        explained[0].save(tmp_path / "r.txt")
