@@ -28,6 +28,8 @@ ORDER = [
     "search_a_corpus.sh",
     "record_a_training.py",
     "judge_own_scores.py",
+    "record_own_loop.py",
+    "record_a_trainer.py",
     "explain_a_behavior.py",
     "read_a_record.py",
     "reproduce_a_result.py",
