@@ -1,6 +1,6 @@
 """Is the world of invented people a fair examination? Trains it, and measures.
 
-    python benchmarks/world_learnability.py [--folder DIR] [--steps 900] [--replays 4]
+    python benchmarks/world_learnability.py [--seed 0] [--folder DIR] [--recipe JSON] [--replays 2]
 
 Prints, as JSON: how many facts the model learned (value above 2 nats) and how long the
 training took; what is left of facts whose documents were taken away; recall at the number
@@ -26,6 +26,15 @@ from whence.training import Recipe, train
 from whence.worlds import people
 
 
+RECIPE = {
+    "context": 64,
+    "rows": 8,
+    "epochs": 15,
+    "learning_rate": 5e-3,
+    "checkpoint_every": 40,
+}
+
+
 def recall(scores, world, corpus):
     """Mean share of a fact's documents among the first as many that a method names."""
     found = []
@@ -40,11 +49,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--world", default="{}", help="settings of the world, as JSON")
-    parser.add_argument("--recipe", default="{}", help="settings of the recipe, as JSON")
+    parser.add_argument(
+        "--recipe", default=json.dumps(RECIPE), help="settings of the recipe, as JSON"
+    )
     parser.add_argument("--vocabulary", type=int, default=1024)
     parser.add_argument("--replays", type=int, default=2)
     parser.add_argument("--removed", type=int, default=4, help="facts taken away in one replay")
-    parser.add_argument("--steps", default="", help="checkpoints for gradients, comma-separated")
+    parser.add_argument(
+        "--steps", default="40,80,120,200", help="checkpoints for gradients, comma-separated"
+    )
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
     world = people(seed=options.seed, **json.loads(options.world))
