@@ -25,7 +25,6 @@ from whence.models import values
 from whence.training import Recipe, train
 from whence.worlds import people
 
-
 RECIPE = {
     "context": 64,
     "rows": 8,
