@@ -25,7 +25,8 @@ def test_scores_are_the_slope_towards_zero(name):
                 _scaled_value(model, encoded, layer, head, scale) for scale in (1.01, 0.99)
             )
             # The tolerance is for the kinks of OPT's ReLU.
-            assert scores.values[0, column] == pytest.approx((high - low) / 0.02, rel=0.05, abs=3e-3)
+            slope = (high - low) / 0.02
+            assert scores.values[0, column] == pytest.approx(slope, rel=0.05, abs=3e-3)
 
 
 def _scaled_value(model, encoded, layer, head, scale):

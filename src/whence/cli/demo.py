@@ -56,7 +56,7 @@ def demo(
 
 
 def _truth(found: Demo) -> None:
-    """What only a world can show: were they the right documents?"""
+    """Show what only a world can tell: whether they were the right documents."""
     from rich.console import Console
     from rich.table import Table
 

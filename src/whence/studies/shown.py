@@ -22,10 +22,10 @@ from whence.models import Model, encode, target_log_probabilities
 from whence.training import Run
 
 _PROMPT_TOKENS = 24
-_SURE = 0.5
-_COMMON = 0.2
-_TIMES = (3, 12)
-_CONTEXT = 6
+_SURE = 0.35
+_COMMON = 0.15
+_TIMES = (3, 30)
+_CONTEXT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Shown:
     count: int
 
 
-def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 1500) -> list[Shown]:
+def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 3000) -> list[Shown]:
     """Find behaviors of a run's final model, with different targets.
 
     Args:
@@ -93,12 +93,11 @@ def _in_document(corpus: Corpus, index: Index, model: Model, document: int) -> S
     for at in range(_CONTEXT, len(tokens)):
         token = int(tokens[at])
         here = probabilities[at - 1]
-        if float(here[token]) < _SURE or not corpus.decode([token])[1:].isalpha():
-            continue
-        before = index.next(tokens[at - 1 : at])
-        share = dict(zip(before.tokens.tolist(), before.counts.tolist(), strict=True))
-        bigram = share.get(token, 0) / max(1, int(before.counts.sum()))
+        text = corpus.decode([token])
+        if float(here[token]) < _SURE or not (text[0].isspace() and text[1:].isalpha()):
+            continue  # the rest of a word is no interesting answer
         times = index.count(tokens[at - _CONTEXT : at + 1])
+        bigram = index.count(tokens[at - 1 : at + 1]) / index.count(tokens[at - 1 : at])
         if bigram > _COMMON or not _TIMES[0] <= times <= _TIMES[1]:
             continue
         behavior = _behavior(corpus, document, tokens, at, here)
