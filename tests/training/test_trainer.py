@@ -130,6 +130,7 @@ def test_killed_before_the_record_was_written(run, corpus, recipe, tmp_path, mon
         patched.setattr("whence.training.trainer.write_json", killed)
         with pytest.raises(Killed):
             train(corpus, tmp_path / "r", recipe)
+    (tmp_path / "r" / ".run.json.123.partial").write_text("{")
     assert contents(train(corpus, tmp_path / "r", recipe).path) == contents(run.path)
 
 

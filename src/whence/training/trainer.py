@@ -55,6 +55,8 @@ def train(corpus: Documents, out: Path | str, recipe: Recipe | None = None) -> R
     _check_place(out)
     check_device(recipe.device)
     with full_disk_is_an_error(out), hold(out), numerics(recipe):
+        for left_by_a_kill in out.glob(".*.json.*.partial"):
+            left_by_a_kill.unlink()
         if (out / RECORD).is_file():
             run = open_run(out)
             _check_same(run, corpus, recipe)
