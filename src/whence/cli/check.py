@@ -24,8 +24,17 @@ def check(
             got="none" if folder.is_dir() else "no such folder",
             fix="Name a corpus, a run, a checkpoint or a folder of scores.",
         )
-    found = {str(path): check_digests(path) for path in sealed}
+    found = {str(path): _checked(path) for path in sealed}
     if as_json:
         typer.echo(canonical({"folders": found, "files": sum(found.values())}).decode())
     else:
         typer.echo(f"{sum(found.values())} files in {len(found)} sealed folders are whole")
+
+
+def _checked(folder: Path) -> int:
+    """How many files were read; a corpus is also asked whether its files fit together."""
+    if (folder / "corpus.json").is_file():
+        from whence.corpus import check as check_corpus
+
+        return check_corpus(folder)
+    return check_digests(folder)

@@ -106,13 +106,14 @@ def demo(folder: Path, *, tell: Tell = lambda _: None, workers: int | None = Non
     corpus = build(folder / "corpus", world)
     tell(f"training a model on {corpus.n_tokens:,} tokens, every step recorded")
     run = train(corpus, folder / "run", RECIPE)
-    known = values(run.model(), world.questions()) > 0
+    own = values(run.model(), world.questions())
+    known = own > 0
     tell(f"the model has learned {int(known.sum())} of {len(known)} facts; scoring documents")
     intervention = Documents(run, workers=workers)
     plan = _plan(run, world)
     scores = document_scores(intervention, world.questions(), plan)
     recall = {s.method: planted_recall(s, world) for s in scores}
-    chosen = _chosen(world, known)
+    chosen = _chosen(world, own)
     tell(f"explaining {len(chosen)} facts: training again without the documents named for each")
     explanations = explain_many(
         run, [fact.question() for fact in chosen], plan=plan, scores=scores, workers=workers
@@ -138,12 +139,15 @@ def _plan(run: Run, world: World) -> Plan:
     )
 
 
-def _chosen(world: World, known: Bool[np.ndarray, " fact"]) -> tuple[Fact, ...]:
-    """Learned facts about different people, so that no set states a fact of another."""
-    chosen: list[Fact] = []
-    for fact, learned in zip(world.facts, known, strict=True):
-        if learned and fact.subject not in {other.subject for other in chosen}:
-            chosen.append(fact)
+def _chosen(world: World, own: Float[np.ndarray, " fact"]) -> tuple[Fact, ...]:
+    """The first learned facts about different people, so that no set states another's fact.
+
+    The one that the model is surest of leads.
+    """
+    chosen: dict[str, tuple[float, Fact]] = {}
+    for fact, value in zip(world.facts, own.tolist(), strict=True):
+        if value > 0 and len(chosen) < EXPLAINED:
+            chosen.setdefault(fact.subject, (value, fact))
     if len(chosen) < EXPLAINED:
         raise RunError(
             "demo",
@@ -151,4 +155,5 @@ def _chosen(world: World, known: Bool[np.ndarray, " fact"]) -> tuple[Fact, ...]:
             got=f"{len(chosen)}",
             fix="Remove the demo's folder and run it again; if it stays so, report it.",
         )
-    return tuple(chosen[:EXPLAINED])
+    by_value = sorted(chosen.values(), key=lambda pair: -pair[0])
+    return tuple(fact for _, fact in by_value)
