@@ -156,3 +156,47 @@ def test_reports_and_records_are_saved_by_their_ending(explained, tmp_path):
     assert (tmp_path / "r.html").read_text().lstrip().lower().startswith("<!doctype html>")
     with pytest.raises(PlanError, match="html or"):
         explained[0].save(tmp_path / "r.txt")
+
+
+def test_documents_can_be_explained_in_groups(demo_run, demo_world):
+    from dataclasses import replace
+
+    question = demo_world.questions()[0]
+    by_source = replace(PLAN, by=("document",), tested=(), groups="field:source")
+    found = {r["cause"]["id"] for r in explain(demo_run, question, plan=by_source).rows}
+    sources = set(demo_run.corpus().metadata.column("source").to_pylist())
+    assert found == sources
+    with pytest.raises(PlanError, match="near-duplicates or field:NAME"):
+        replace(PLAN, groups="everything")
+
+
+def test_replaced_by_those_on_the_same_prompt_components_change_nothing(demo_run, demo_world):
+    from dataclasses import replace
+
+    question = demo_world.questions()[0]
+    same = replace(
+        PLAN,
+        by=("component",),
+        components=("layer",),
+        replacement="other",
+        other_prompt=question.prompt,
+    )
+    rows = explain(demo_run, question, plan=same).rows
+    assert {row["cause"]["id"] for row in rows} == {"L0", "L1"}
+    assert [row["measured"] for row in rows] == pytest.approx([0.0] * len(rows), abs=1e-5)
+    with pytest.raises(PlanError, match="--other-prompt"):
+        replace(same, other_prompt=None)
+
+
+def test_near_copies_are_one_cause(tmp_path):
+    from whence.corpus import BuildSettings, RawDocument, build_from_documents
+    from whence.explain.findings import document_groups
+
+    text = "the quick brown fox jumps over the lazy dog near the river bank today"
+    corpus = build_from_documents(
+        [RawDocument(i, t, {}) for i, t in (("a", text), ("b", "something else"), ("c", text))],
+        tmp_path / "c",
+        BuildSettings(tokenizer="bytes"),
+    )
+    groups = document_groups(corpus, Plan(groups="near-duplicates"))
+    assert list(groups.values()) == [["a", "c"], ["b"]]

@@ -45,6 +45,15 @@ def explain(
         Path | None, typer.Option(help="Carry out the plan of this record (JSON) again.")
     ] = None,
     top_documents: Annotated[int, typer.Option(help="Documents removed together.")] = 10,
+    groups: Annotated[
+        str, typer.Option(help="Documents as one cause: near-duplicates, or field:NAME.")
+    ] = "",
+    components: Annotated[
+        str, typer.Option(help="Units inside the model: head,mlp or layer.")
+    ] = "head,mlp",
+    other_prompt: Annotated[
+        str | None, typer.Option(help="Replace activations by those on this prompt.")
+    ] = None,
     unit: Annotated[str, typer.Option(help="What a token cause is: token or word.")] = "token",
     removal: Annotated[
         str, typer.Option(help="Of tokens: drop, drop-keep-positions or replace.")
@@ -78,7 +87,12 @@ def explain(
         top_documents=top_documents,
         unit=_choice("--unit", unit, ("token", "word")),
         removal=_choice("--removal", removal, ("drop", "drop-keep-positions", "replace")),
-        replacement=_choice("--replacement", replacement, ("mean", "zero")),
+        replacement="other"
+        if other_prompt is not None
+        else _choice("--replacement", replacement, ("mean", "zero")),
+        other_prompt=other_prompt,
+        groups=groups,
+        components=tuple(components.split(",")),
         seeds=tuple(range(seeds)),
         seed=seed,
     )

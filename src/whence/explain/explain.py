@@ -145,7 +145,8 @@ def _possible(plan: Plan, subject: Subject, by: Sequence[Kind] | None) -> Plan:
                 fix="Name a run, or give --corpus DIR.",
             )
         wanted = tuple(kind for kind in wanted if kind != "document")
-    replacement = "zero" if subject.corpus is None else plan.replacement
+    no_mean = subject.corpus is None and plan.replacement == "mean"
+    replacement = "zero" if no_mean else plan.replacement
     return replace(plan, by=wanted, replacement=replacement)
 
 

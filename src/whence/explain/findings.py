@@ -24,7 +24,7 @@ from whence.attribution import (
 )
 from whence.core import Behavior, Cause, Kind, Scores, Verdict
 from whence.core.seeds import generator
-from whence.corpus import Corpus
+from whence.corpus import Corpus, group_by, near_duplicates
 from whence.explain.calibration import cross_calibrated
 from whence.explain.plan import Plan, replayable
 from whence.explain.subject import Subject
@@ -78,6 +78,7 @@ def among_components(subject: Subject, behaviors: Sequence[Behavior], plan: Plan
         units=plan.components,
         replacement=plan.replacement,
         reference=references,
+        other_prompt=plan.other_prompt,
         batch_size=plan.batch_size,
     )
     scores = (
@@ -107,11 +108,16 @@ def among_documents(
     start = time.perf_counter()
     assert subject.corpus is not None
     if not replayable(subject.run, plan):
-        causes = document_causes(subject.corpus)
+        causes = document_causes(subject.corpus, document_groups(subject.corpus, plan))
         note = "documents were only looked up: without a recorded training none can be taken away"
         scores = _lookups(subject.corpus, behaviors, causes, plan)
         return _unjudged(scores, behaviors, note, start)
-    intervention = Documents(subject.run, workers=workers, seeds=plan.seeds or None)
+    intervention = Documents(
+        subject.run,
+        groups=document_groups(subject.corpus, plan),
+        workers=workers,
+        seeds=plan.seeds or None,
+    )
     if given is None:
         scores = document_scores(intervention, behaviors, plan)
     else:
@@ -136,6 +142,24 @@ def among_documents(
         sets=verdicts,
         seconds=time.perf_counter() - start,
     )
+
+
+def document_groups(corpus: Corpus, plan: Plan) -> dict[str, list[str]] | None:
+    """Documents that are taken away together, by name; None where each stands alone."""
+    if not plan.groups:
+        return None
+    if plan.groups.startswith("field:"):
+        found = group_by(corpus, plan.groups.removeprefix("field:"))
+        return {name or "(none)": [corpus.ids[i] for i in rows] for name, rows in found.items()}
+    copies = {rows[0]: rows for rows in near_duplicates(corpus)}
+    joined = {i for rows in copies.values() for i in rows}
+    return {
+        f"{corpus.ids[i]} and {len(copies[i]) - 1} like it" if i in copies else corpus.ids[i]: [
+            corpus.ids[row] for row in copies.get(i, [i])
+        ]
+        for i in range(corpus.n_documents)
+        if i in copies or i not in joined
+    }
 
 
 def document_scores(

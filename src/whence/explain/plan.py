@@ -31,7 +31,7 @@ _MOST_CHECKPOINTS = 5
 _SCORING_PASSES = 1.5
 _TESTED = ("tracin", "bm25", "exact-spans")
 
-Replacement = Literal["mean", "zero"]
+Replacement = Literal["mean", "zero", "other"]
 Unit = Literal["token", "word"]
 Removal = Literal["drop", "drop-keep-positions", "replace"]
 
@@ -45,8 +45,12 @@ class Plan:
         unit: what a token cause is: "token" or "word".
         removal: how tokens are taken away.
         integrated_steps: gradients along the path of integrated gradients.
-        components: units of components.
-        replacement: what stands in for a component's activation.
+        groups: how documents are put together into causes: "" for each alone, "near-duplicates"
+            (each of the others alone), or "field:NAME" for the values of a metadata field.
+        components: units of components: "head", "mlp", "layer".
+        replacement: what stands in for a component's activation: its mean over documents, zero,
+            or its value on another prompt.
+        other_prompt: that prompt, of as many tokens.
         references: documents over which the mean activation is taken.
         top_documents: size of the set of documents that is removed together.
         top_components: the same for components.
@@ -67,8 +71,10 @@ class Plan:
     unit: Unit = "token"
     removal: Removal = "drop"
     integrated_steps: int = 32
+    groups: str = ""
     components: tuple[str, ...] = ("head", "mlp")
     replacement: Replacement = "mean"
+    other_prompt: str | None = None
     references: int = 64
     top_documents: int = 10
     top_components: int = 5
@@ -94,6 +100,20 @@ class Plan:
                 expected=f"one or more of {', '.join(KINDS)}",
                 got=", ".join(unknown) or "none",
                 fix="Name the kinds of cause to look among, separated by commas.",
+            )
+        if self.groups not in ("", "near-duplicates") and not self.groups.startswith("field:"):
+            raise PlanError(
+                "--groups",
+                expected="near-duplicates or field:NAME",
+                got=repr(self.groups),
+                fix="Leave it out to take each document alone.",
+            )
+        if (self.replacement == "other") != (self.other_prompt is not None):
+            raise PlanError(
+                "--other-prompt",
+                expected="a prompt together with the replacement 'other', or neither",
+                got=f"{self.other_prompt!r} with the replacement {self.replacement!r}",
+                fix="Give --other-prompt TEXT alone; it chooses the replacement.",
             )
         for name in ("top_documents", "top_components", "top_tokens", "shown", "references"):
             if getattr(self, name) < 1:

@@ -191,7 +191,9 @@ def _cause(subject: Subject, cause: Cause, behavior: Behavior) -> dict[str, Any]
 
 def _document(corpus: Corpus, cause: Cause, behavior: Behavior) -> dict[str, Any]:
     document = corpus.document(cause.members[0])
+    together = {"members": list(cause.members)} if len(cause.members) > 1 else {}
     return {
+        **together,
         "text": document.text,
         "index": document.index,
         "tokens": len(document.tokens),
