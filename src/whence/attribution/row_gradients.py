@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -68,16 +69,29 @@ class RowGradients:
     def rows(self, count: int, directions: int) -> Iterator[Float[Tensor, "row direction"]]:
         """Run a forward and backward pass inside; the yielded array then holds the products.
 
+        Parameters get no gradient of their own meanwhile, which spares a third of the work: the
+        graph begins at the outputs of the embeddings.
+
         Args:
             count: rows of the batch.
             directions: how many directions there are.
         """
         scores = torch.zeros(count, directions, dtype=torch.float64)
         with ExitStack() as hooks:
+            for parameter in self.module.parameters():
+                hooks.callback(parameter.requires_grad_, parameter.requires_grad)
+                parameter.requires_grad_(False)
+            for layer in self.module.modules():
+                if isinstance(layer, nn.Embedding):
+                    hooks.callback(layer.register_forward_hook(_begin_graph).remove)
             for layer, product, own in self._layers:
                 handle = layer.register_forward_hook(_listener(product, own, scores))
                 hooks.callback(handle.remove)
             yield scores
+
+
+def _begin_graph(_layer: nn.Module, _args: tuple[Any, ...], output: Tensor) -> Tensor:
+    return output.detach().requires_grad_()
 
 
 def _listener(

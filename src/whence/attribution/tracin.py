@@ -172,7 +172,6 @@ def _at(
         owner = batch.documents[:, 0].numpy()
         with products.rows(len(owner), len(behaviors)) as scores:
             torch.autograd.backward(token_losses(model.module, alone).sum())
-        model.module.zero_grad(set_to_none=True)
         np.add.at(found, owner, scores.numpy())
         shown.update(len(owner))
     return found[documents].T, products.covered
