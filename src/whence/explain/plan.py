@@ -29,6 +29,8 @@ _SCORING_SHARE = 0.3
 _MOST_CHECKPOINTS = 5
 # One checkpoint's scores cost about this many forward-backward passes over the corpus.
 _SCORING_PASSES = 1.5
+# More tokens at once run slower on a CPU: the logits no longer fit its caches.
+_BATCH_TOKENS = 2048
 _TESTED = ("tracin", "bm25", "exact-spans")
 
 Replacement = Literal["mean", "zero", "other"]
@@ -221,6 +223,7 @@ def fit(
         checkpoints=steps,
         tested=tested,
         slopes=tuple(sorted(load_slopes(run).items())),
+        rows=max(1, _BATCH_TOKENS // run.recipe.context),
     )
     return found, estimate(found, run, behaviors, workers)
 
