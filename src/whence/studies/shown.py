@@ -26,6 +26,7 @@ _SURE = 0.35
 _COMMON = 0.15
 _TIMES = (3, 30)
 _CONTEXT = 5
+_POOL = 4  # candidates found for each behavior wanted, of which the best are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 3000) -
         shown = _in_document(corpus, index, model, int(document))
         if shown is not None:
             found.append(shown)
+        if len(found) == _POOL * count:
+            break
     chosen: list[Shown] = []
     for shown in sorted(found, key=lambda each: each.bigram / each.probability):
         if shown.behavior.target not in {other.behavior.target for other in chosen}:
