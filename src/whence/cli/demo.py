@@ -52,18 +52,21 @@ def demo(
     explanations[0].table()
     if not real:
         _truth(found)
-    typer.echo(f"\nthe report, for a browser: {report.resolve()}")
+    typer.echo(f"the report, for a browser: {report.resolve()}")
 
 
 def _truth(found: Demo) -> None:
     """Show what only a world can tell: whether they were the right documents."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    table = Table(title="Is it true? The documents named, and the fact without them (nats)")
-    for name in ("fact", "named that state it", "value", "without named", "without random", ""):
-        table.add_column(name, justify="left" if name in ("fact", "") else "right")
+    table = Table(title="Were they the right documents?", title_justify="left", box=box.SIMPLE)
+    table.add_column("fact", no_wrap=True)
+    for name in ("right", "nats", "without\nthem", "without\nothers"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict", no_wrap=True)
     rows = found.rows()
     for row in rows:
         table.add_row(
@@ -71,13 +74,21 @@ def _truth(found: Demo) -> None:
             f"{row['found']} of {row['stated']}",
             f"{row['value']:.2f}",
             f"{row['without_named']:.2f}",
-            f"{row['without_random']:.2f}",
+            f"{row['without_others']:.2f}",
             str(row["verdict"]),
         )
     console.print(table)
     total, stated = sum(r["found"] for r in rows), sum(r["stated"] for r in rows)
-    console.print(f"The documents named state the fact in {total} of {stated} cases.")
-    recall = Table(title=f"Recall at the number planted, all {len(found.world.facts)} facts")
+    console.print(
+        f"Of {stated} documents named, {total} state the fact they were named for. Nats say how "
+        "far the model prefers the right answer: as trained, trained without the documents "
+        "named, and (on average) without as many others.\n"
+    )
+    recall = Table(
+        title=f"Share of a fact's documents found, {len(found.world.facts)} facts",
+        title_justify="left",
+        box=box.SIMPLE,
+    )
     recall.add_column("method")
     recall.add_column("recall", justify="right")
     for method, values in found.recall.items():

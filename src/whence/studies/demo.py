@@ -83,7 +83,7 @@ class Demo:
                     "found": len(set(named["causes"]) & set(fact.documents)),
                     "value": value,
                     "without_named": value - named["measured"],
-                    "without_random": value - named["control"]["mean"],
+                    "without_others": value - named["control"]["mean"],
                     "verdict": named["verdict"],
                 }
             )
