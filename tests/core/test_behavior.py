@@ -70,3 +70,8 @@ def test_a_missing_or_empty_file(tmp_path, content):
         path.write_text(content)
     with pytest.raises(BehaviorError, match=r"facts\.jsonl"):
         read_behaviors(path)
+
+
+def test_a_folder_is_no_evaluation_file(tmp_path):
+    with pytest.raises(BehaviorError, match="got a folder"):
+        read_behaviors(tmp_path)

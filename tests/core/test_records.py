@@ -225,3 +225,9 @@ def test_an_altered_manifest(sealed, text):
     (sealed / records.MANIFEST).write_text(text)
     with pytest.raises(DamagedError, match=records.MANIFEST):
         records.check_sizes(sealed)
+
+
+def test_a_folder_stands_where_a_file_is_to_be(tmp_path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(StorageError, match="a folder where a file must be"):
+        records.write_bytes(tmp_path / "report.html", b"text")

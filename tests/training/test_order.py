@@ -86,3 +86,13 @@ def test_saved_and_loaded(tmp_path):
 def test_nothing_to_predict_is_refused():
     with pytest.raises(RunError, match="two tokens"):
         draw(TokenLists(((1,),)))
+
+
+def test_an_altered_order_is_not_used(tmp_path):
+    draw(CORPUS).save(tmp_path / "order")
+    path = tmp_path / "order" / "document.npy"
+    data = bytearray(path.read_bytes())
+    data[-8] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedError, match=r"document\.npy: expected the bytes"):
+        Order.load(tmp_path / "order")

@@ -6,6 +6,7 @@ cause         what can be taken away
 scores        what a method predicts of each removal, in nats
 verdict       what a removal showed
 records       canonical JSON, digests, whole-or-nothing writes
+arrays        arrays on disk, with errors that say why
 locks         one writer a folder
 seeds         seeds by name
 progress      bars on long work

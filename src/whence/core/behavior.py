@@ -110,7 +110,7 @@ def read_behaviors(path: Path | str) -> list[Behavior]:
         raise BehaviorError(
             str(path),
             expected="a JSONL file of behaviors",
-            got="no such file",
+            got="a folder" if path.is_dir() else "no such file",
             fix='Write one object a line: {"prompt": ..., "target": ..., "foil": ...}.',
         )
     behaviors = []

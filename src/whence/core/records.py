@@ -64,6 +64,7 @@ _WRITE_FAULTS = {
     errno.EFBIG: "a file larger than this file system allows",
     errno.EROFS: "a read-only file system",
     errno.ENAMETOOLONG: "a name that is too long for this file system",
+    errno.EISDIR: "a folder where a file must be",
 }
 # These may as well come from a file that is only read, so they count for the place alone.
 _PLACE_FAULTS = {

@@ -24,6 +24,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float, Int
 
+from whence.core.arrays import save_array
 from whence.core.behavior import Behavior
 from whence.core.cause import Cause
 from whence.core.errors import DamagedError, MethodError, UserError
@@ -179,7 +180,7 @@ class Scores:
     def save(self, folder: Path | str) -> None:
         """Write a plain folder: `scores.json` and `values.npy`, sealed."""
         with building(Path(folder)) as temporary:
-            np.save(temporary / "values.npy", np.ascontiguousarray(self.values))
+            save_array(temporary / "values.npy", self.values)
             write_json(
                 temporary / "scores.json",
                 {

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from whence.core.arrays import save_array
 from whence.core.errors import RunError
-from whence.core.records import building, check_sizes
+from whence.core.records import building, check_digests
 from whence.core.seeds import generator
 from whence.training.pieces import Pieces
 
@@ -76,16 +77,17 @@ class Order:
         """Write a sealed folder of one array a field."""
         with building(folder) as temporary:
             for name in FIELDS:
-                np.save(temporary / f"{name}.npy", np.ascontiguousarray(getattr(self, name)))
+                save_array(temporary / f"{name}.npy", np.asarray(getattr(self, name)))
 
     @classmethod
     def load(cls, folder: Path) -> Order:
         """Open the arrays memory-mapped.
 
         Raises:
-            DamagedError: a file is missing or has another size.
+            DamagedError: a file is missing, truncated or altered.
         """
-        check_sizes(folder)
+        # What an altered order leads to looks like any other result, so every byte is read.
+        check_digests(folder)
         return cls(
             # A plain view: indexing the memmap class itself is several times slower.
             *(

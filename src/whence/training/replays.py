@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from whence.core.arrays import save_array
 from whence.core.environment import versions
 from whence.core.errors import RunError
 from whence.core.locks import hold
@@ -244,7 +245,7 @@ def _order(run: Run, seed: int) -> Order:
 
 def _seal(run: Run, wanted: Wanted, work: Path, place: Path) -> None:
     with building(place) as temporary:
-        np.save(temporary / WEIGHTS, wanted.weights)
+        save_array(temporary / WEIGHTS, wanted.weights)
         write_json(temporary / RECORD, wanted.record(run))
         shutil.copyfile(work / JOURNAL, temporary / JOURNAL)
         checkpoints = work / CHECKPOINTS

@@ -24,6 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from whence.core import errors
+from whence.core.arrays import save_array
 from whence.core.errors import UserError
 from whence.core.progress import bar
 from whence.training.replays import Wanted, make_replay
@@ -47,7 +48,7 @@ def make_in_workers(run: Run, wanted: Sequence[Wanted], workers: int) -> None:
         def make(numbered: tuple[int, Wanted]) -> None:
             number, one = numbered
             path = Path(folder) / f"{number}.npy"
-            np.save(path, one.weights)
+            save_array(path, one.weights)
             worker = free.get()
             worker.ask(_request(one, path))
             free.put(worker)
