@@ -110,3 +110,8 @@ def test_a_text_is_counted_once_a_place(corpora, family, query, times):
 def test_an_empty_text_cannot_be_looked_for(corpora):
     with pytest.raises(CorpusError, match="at least one character"):
         spellings(corpora["bytes"], "")
+
+
+def test_a_query_that_is_not_utf8(corpus):
+    with pytest.raises(CorpusError, match="expected text in UTF-8"):
+        spellings(corpus, "born \udcff")

@@ -232,3 +232,10 @@ def test_two_folders_with_the_same_file_are_told_apart_in_the_error(tmp_path):
     with pytest.raises(SourceError, match=r"y/README.md.*also the id of .*x/README.md"):
         build(tmp_path, tmp_path / "x", tmp_path / "y")
     assert list(build(tmp_path, tmp_path).ids) == ["x/README.md", "y/README.md"]
+
+
+def test_an_empty_name_is_not_this_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("some text")
+    with pytest.raises(SourceError, match="got an empty name"):
+        build_corpus([""], tmp_path / "c", BuildSettings())

@@ -96,3 +96,10 @@ def test_what_is_not_a_corpus(tmp_path):
     (tmp_path / ".c.build").mkdir()
     with pytest.raises(CorpusError, match="an unfinished one"):
         open_corpus(tmp_path / "c")
+
+
+def test_a_document_table_of_other_bytes(fresh):
+    path = fresh.path / "documents.arrow"
+    path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(DamagedError, match=r"documents\.arrow: expected a table"):
+        open_corpus(fresh.path)

@@ -144,6 +144,13 @@ def _check_query(text: str) -> None:
             got="none",
             fix="Give a text to look for.",
         )
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise CorpusError(
+            "query",
+            expected="text in UTF-8",
+            got=ascii(text)[:200],
+            fix="Give the text in UTF-8.",
+        )
 
 
 def _readings(corpus: Corpus, text: str) -> list[Int64[np.ndarray, " token"]]:

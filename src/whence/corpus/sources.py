@@ -144,7 +144,7 @@ def _find(given: str, settings: BuildSettings) -> Source:
     if given.startswith(HUB):
         return Source(given, "dataset", ())
     path = Path(given)
-    if path.is_dir():
+    if given and path.is_dir():
         if any((path / name).is_file() for name in ("dataset_dict.json", "dataset_info.json")):
             return Source(
                 given, "dataset", tuple(sorted(p for p in path.rglob("*") if p.is_file()))
@@ -152,9 +152,9 @@ def _find(given: str, settings: BuildSettings) -> Source:
         return Source(given, "folder", tuple(_walk(path, settings)))
     if not path.is_file():
         raise SourceError(
-            given,
+            given or "source",
             expected="a folder, a file, or hf:NAME",
-            got="no such file or folder",
+            got="no such file or folder" if given else "an empty name",
             fix="Check the path.",
         )
     return Source(given, "file", (path,))

@@ -282,8 +282,11 @@ def open_corpus(path: Path | str) -> Corpus:
             got=f"{record.get('whence')!r}, version {record.get('version')}",
             fix="Make the corpus again with this version of Whence.",
         )
-    with pa.memory_map(str(path / DOCUMENTS)) as file:
-        table = pa.ipc.open_file(file).read_all()
+    try:
+        with pa.memory_map(str(path / DOCUMENTS)) as file:
+            table = pa.ipc.open_file(file).read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path / DOCUMENTS, "a table of documents", str(error)) from None
     return Corpus(
         path=path,
         record=record,
