@@ -7,9 +7,10 @@ from whence.core.errors import ModelError
 from whence.training import isolation
 from whence.training.architectures import build_config, build_module
 from whence.training.batch import separating_mask
-from whence.training.isolation import try_isolation
+from whence.training.isolation import check_causal, try_isolation
 from whence.training.numerics import numerics
 from whence.training.recipe import Recipe
+from whence.training.trainer import train
 
 SHARING = ["gpt2", "gpt_neox", "llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3_text"]
 SHARING += ["olmo2", "opt"]
@@ -86,3 +87,14 @@ def test_unknown_architecture(corpus):
         build_config(Recipe(architecture="parrot"), corpus)
     with pytest.raises(ModelError, match="bert"):
         build_config(Recipe(architecture="bert_of_nothing"), corpus)
+
+
+@pytest.mark.parametrize("architecture", [*SHARING, "mamba", "gpt_neox", "mixtral"])
+def test_decoders_do_not_see_later_tokens(corpus, architecture):
+    check_causal(module_of(corpus, architecture=architecture))
+
+
+@pytest.mark.parametrize("architecture", ["bert", "electra"])
+def test_an_encoder_is_not_trained_to_copy_what_it_sees(corpus, architecture, tmp_path):
+    with pytest.raises(ModelError, match="tokens see later ones"):
+        train(corpus, tmp_path / "r", Recipe(architecture=architecture, context=32, steps=1))

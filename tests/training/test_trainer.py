@@ -21,7 +21,7 @@ from whence.core.errors import (
 )
 from whence.core.locks import hold
 from whence.core.records import check_digests
-from whence.training import Recipe, adam_state, loop, open_run, train
+from whence.training import Recipe, Run, adam_state, loop, open_run, train
 from whence.training.journal import appending, read_journal
 from whence.training.losses import batch_loss
 
@@ -267,3 +267,15 @@ def test_a_journal_that_cannot_grow(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, heard)
     assert [r["step"] for r in read_journal(tmp_path / "j")] == [0, 1]
+
+
+def test_a_config_that_is_none(corpus, tmp_path):
+    (tmp_path / "config.json").write_text("5")
+    with pytest.raises(ModelError, match=r"recipe\.config: expected a Hugging Face config"):
+        train(corpus, tmp_path / "r", Recipe(config=str(tmp_path / "config.json"), steps=1))
+
+
+def test_the_corpus_of_a_run_is_gone(run, tmp_path):
+    record = run.record | {"corpus": run.record["corpus"] | {"path": str(tmp_path / "gone")}}
+    with pytest.raises(RunError, match=r"was trained on, got no such folder.*--corpus"):
+        Run(run.path, record).corpus()

@@ -92,6 +92,8 @@ def open_subject(source: Path | str | Run | Model, corpus: Path | str | Corpus |
             got="one that stopped on its way",
             fix="Give the same `whence train` command again: it goes on where it stopped.",
         )
+    if run.corpus_digest is None:  # recorded from somebody's own loop, without documents
+        return Subject(run.model(), run, corpus, str(run.path))
     if corpus is not None and corpus.digest != run.corpus_digest:
         raise RunError(
             str(corpus.path),
@@ -99,4 +101,6 @@ def open_subject(source: Path | str | Run | Model, corpus: Path | str | Corpus |
             got=f"another one ({corpus.digest[:19]})",
             fix="Leave --corpus out: a run knows its own.",
         )
-    return Subject(run.model(), run, corpus or run.corpus(), str(run.path))
+    # A run opens its corpus again where it was last seen.
+    found = run.corpus() if corpus is None else run.corpus(corpus.path)
+    return Subject(run.model(), run, found, str(run.path))

@@ -172,7 +172,7 @@ def _can_set(config: PretrainedConfig, name: str) -> bool:
 def _read_config(source: str, place: str) -> PretrainedConfig:
     try:
         found: PretrainedConfig = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             place,
             expected="a Hugging Face config (JSON with its model_type) or checkpoint",

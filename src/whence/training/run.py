@@ -126,6 +126,13 @@ class Run:
                 fix="Record again and name the corpus.",
             )
         place = Path(path or self.record["corpus"]["path"])
+        if not place.exists():
+            raise RunError(
+                str(place),
+                expected=f"the corpus that {self.path} was trained on",
+                got="no such folder",
+                fix="Put it back, or say where it is now: run.corpus(path), or --corpus DIR.",
+            )
         found = open_corpus(place)
         if found.digest != self.corpus_digest:
             raise RunError(

@@ -15,7 +15,7 @@ from whence.core.records import digest, digest_file, full_disk_is_an_error, writ
 from whence.core.seeds import derive
 from whence.training.architectures import build_module, has_dropout, origin_digest
 from whence.training.checkpoints import State, schedule
-from whence.training.isolation import Isolation, try_isolation
+from whence.training.isolation import Isolation, check_causal, try_isolation
 from whence.training.journal import JOURNAL
 from whence.training.loop import Task, finish, latest, resume
 from whence.training.numerics import DTYPES, check_device, machine, numerics
@@ -87,6 +87,7 @@ def _check_place(out: Path) -> None:
 def _begin(corpus: Documents, out: Path, recipe: Recipe) -> Run:
     """Fix and write everything that the steps depend on."""
     module = build_module(recipe, corpus)
+    check_causal(module)
     isolation = try_isolation(module, recipe.context)
     order = _draw(corpus, recipe, isolation.packed)
     plan = Plan(
