@@ -87,3 +87,21 @@ def test_the_version(typed):
     code, said = typed[0]["--version",]
     assert not code
     assert said == f"whence {__version__}\n"
+
+
+def test_an_interruption_is_told(tmp_path):
+    (tmp_path / "manifest.json").touch()
+    interrupted = (
+        "import sys; from whence.cli import main\n"
+        "def interrupted(*_): raise KeyboardInterrupt\n"
+        "sys.modules['whence.cli.check'].check_digests = interrupted\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", interrupted, "check", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "error: interrupted; the same command goes on where it stopped\n"

@@ -27,6 +27,8 @@ from whence.cli.explain import explain
 from whence.cli.train import train
 from whence.core.errors import UserError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="whence",
     help="Why did a language model do that? Documents, components and prompt tokens on one "
@@ -43,7 +45,7 @@ app.command("demo")(demo)
 app.command("check")(check)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         from whence import __version__
 
@@ -53,8 +55,8 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    version: bool | None = typer.Option(
+        None, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
     del version
@@ -80,9 +82,11 @@ def main() -> None:
             "Free some space, then run the same command again."
         )
         sys.exit(2)
-    except KeyboardInterrupt:
-        _complain("interrupted; the same command goes on where it stopped")
-        sys.exit(130)
+    except SystemExit as end:
+        # Typer makes a silent exit of an interruption.
+        if end.code == _INTERRUPTED:
+            _complain("interrupted; the same command goes on where it stopped")
+        raise
 
 
 def _complain(message: str) -> None:
