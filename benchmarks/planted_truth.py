@@ -1,6 +1,6 @@
 """Are the right documents named, and does the verdict hold? Every fact of the demo's world.
 
-    python benchmarks/planted_truth.py [--folder DIR] [--seed 0] [--random 40]
+    python benchmarks/planted_truth.py [--folder DIR] [--seed 0] [--facts 40] [--random 40]
 
 Trains the demo's model, scores documents for all facts by every method, and removes, one
 replay each, the whole set of documents that state a fact, and as many random sets matched
@@ -35,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--seed", type=int, default=0, help="of the world and the training")
+    parser.add_argument("--facts", type=int, default=40, help="facts put on trial")
     parser.add_argument("--random", type=int, default=40, help="random sets put on trial")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp())
@@ -51,7 +52,7 @@ def main() -> None:
         s.method: round(float(planted_recall(s, world).mean()), 3)
         for s in document_scores(intervention, questions, plan)
     }
-    findings = trial(world, intervention, questions, options.random)
+    findings = trial(world, intervention, questions, options.facts, options.random)
     print(
         json.dumps(
             {
@@ -71,12 +72,12 @@ def main() -> None:
     )
 
 
-def trial(world, intervention, questions, n_random):
+def trial(world, intervention, questions, n_facts, n_random):
     """Judge each fact's own set, and random sets against the same controls."""
     where = {cause.id: i for i, cause in enumerate(intervention.causes)}
     own = [
         Claim(row, tuple(sorted(where[d] for d in fact.documents)), None, 1, "additive")
-        for row, fact in enumerate(world.facts)
+        for row, fact in enumerate(world.facts[:n_facts])
     ]
     rng = generator(0, "planted-truth")
     stated = frozenset(i for claim in own for i in claim.causes)

@@ -200,3 +200,16 @@ def test_near_copies_are_one_cause(tmp_path):
     )
     groups = document_groups(corpus, Plan(groups="near-duplicates"))
     assert list(groups.values()) == [["a", "c"], ["b"]]
+
+
+def test_a_recording_without_documents_is_explained_by_components_and_tokens(
+    demo_run, demo_world, tmp_path
+):
+    from whence.training import record
+
+    model = demo_run.model()
+    names, words = ["a"], model.tokenizer
+    with record(tmp_path / "run", model.module, documents=names, tokenizer=words) as recorder:
+        recorder.step([0], loss=1.0, learning_rate=1e-3)
+    explanation = explain(tmp_path / "run", demo_world.questions()[0])
+    assert {row["kind"] for row in explanation.rows} == {"component", "token"}
