@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whence.core.errors import BehaviorError, PlanError
-from whence.core.records import canonical, read_json
+from whence.core.records import canonical, full_disk_is_an_error, read_json
 
 if TYPE_CHECKING:
     from whence.core import Behavior
@@ -93,7 +94,7 @@ def explain(
         other_prompt=other_prompt,
         groups=groups,
         components=tuple(components.split(",")),
-        seeds=tuple(range(seeds)),
+        seeds=_seeds(seeds),
         seed=seed,
     )
     results = explain_many(
@@ -151,6 +152,14 @@ def _behaviors(
     return answers_token_by_token(open_subject(source, None).model, prompt)
 
 
+def _seeds(count: int) -> tuple[int, ...]:
+    if count < 0:
+        raise PlanError(
+            "--seeds", expected="0 or more", got=str(count), fix="0 is the recorded run itself."
+        )
+    return tuple(range(count))
+
+
 def _choice(option: str, given: str, known: tuple[str, ...]) -> Any:
     if given not in known:
         raise PlanError(
@@ -160,7 +169,12 @@ def _choice(option: str, given: str, known: tuple[str, ...]) -> Any:
 
 
 def _check_output(output: Path | None) -> None:
-    """Complain about a name before the work, not after it."""
+    """Complain about a name or a place before the work, not after it."""
+    if output is not None:
+        with full_disk_is_an_error(output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=output.parent):
+                pass
     if output is not None and output.suffix not in (".html", ".htm", ".json", ""):
         raise PlanError(
             f"--output {output}",

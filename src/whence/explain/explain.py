@@ -22,7 +22,7 @@ from whence.core.errors import PlanError
 from whence.core.records import write_json
 from whence.corpus import Corpus
 from whence.explain.findings import Findings, among_components, among_documents, among_tokens
-from whence.explain.plan import Estimate, Plan, estimate, fit
+from whence.explain.plan import Estimate, Plan, check_workers, estimate, fit
 from whence.explain.record import make_record
 from whence.explain.subject import Subject, open_subject
 from whence.models import Model, with_answer
@@ -116,6 +116,7 @@ def explain_many(
         PlanError: documents are asked for where there are none.
         BehaviorError: a behavior cannot be measured.
     """
+    check_workers(workers)
     subject = open_subject(source, corpus)
     behaviors = [with_answer(subject.model, b) for b in behaviors]
     if plan is None:

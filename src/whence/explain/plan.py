@@ -9,9 +9,10 @@ record, and can be handed in again.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, TypeGuard
+from math import isfinite
+from typing import Any, Literal, TypeGuard, get_args
 
 from whence.attribution import spread
 from whence.core import KINDS, Kind
@@ -36,6 +37,96 @@ _TESTED = ("tracin", "bm25", "exact-spans")
 Replacement = Literal["mean", "zero", "other"]
 Unit = Literal["token", "word"]
 Removal = Literal["drop", "drop-keep-positions", "replace"]
+
+
+def _count(value: object) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _each(fits: Callable[[Any], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, tuple) and all(fits(each) for each in value)
+
+
+def _whole(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _slope(value: object) -> bool:
+    if not (isinstance(value, tuple) and len(value) == 2):
+        return False
+    method, slope = value
+    return isinstance(method, str) and isinstance(slope, int | float) and isfinite(slope)
+
+
+_Rule = tuple[tuple[str, ...], Callable[[Any], bool], str]
+
+# What each field of a plan must be; a plan may come from a file that anybody wrote.
+_RULES: tuple[_Rule, ...] = (
+    (
+        ("by",),
+        lambda v: bool(v) and _each(lambda k: k in KINDS)(v),
+        f"one or more of {', '.join(KINDS)}",
+    ),
+    (("unit",), lambda v: v in get_args(Unit), f"one of {', '.join(get_args(Unit))}"),
+    (("removal",), lambda v: v in get_args(Removal), f"one of {', '.join(get_args(Removal))}"),
+    (
+        ("replacement",),
+        lambda v: v in get_args(Replacement),
+        f"one of {', '.join(get_args(Replacement))}",
+    ),
+    (
+        ("components",),
+        lambda v: bool(v) and _each(lambda u: u in ("head", "mlp", "layer"))(v),
+        "one or more of head, mlp, layer",
+    ),
+    (
+        ("groups",),
+        lambda v: isinstance(v, str) and (v in ("", "near-duplicates") or v[:6] == "field:"),
+        "near-duplicates or field:NAME",
+    ),
+    (
+        ("tested",),
+        _each(lambda m: m in _TESTED),
+        f"methods out of {', '.join(_TESTED)}",
+    ),
+    (("slopes",), _each(_slope), "pairs of a method and nats per unit"),
+    (("checkpoints",), _each(_count), "steps above 0"),
+    (("seeds",), _each(_whole), "whole numbers, 0 or more"),
+    (("seed",), _whole, "a whole number, 0 or more"),
+    (("other_prompt",), lambda v: v is None or isinstance(v, str), "a text"),
+    (
+        (
+            "integrated_steps",
+            "references",
+            "top_documents",
+            "top_components",
+            "top_tokens",
+            "shown",
+            "controls",
+            "batch_size",
+            "rows",
+        ),
+        _count,
+        "a whole number, at least 1",
+    ),
+)
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    """Hold fields of a plan against their rules."""
+    for names, fits, expected in _RULES:
+        for name in names:
+            if name in values and not fits(values[name]):
+                raise PlanError(
+                    f"plan.{name}",
+                    expected=expected,
+                    got=repr(values[name]),
+                    fix="Correct it, or leave it out for the default.",
+                )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +183,7 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("by", "components", "checkpoints", "tested", "seeds"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "slopes", tuple((str(m), float(x)) for m, x in self.slopes))
-        unknown = [kind for kind in self.by if kind not in KINDS]
-        if unknown or not self.by:
-            raise PlanError(
-                "--by",
-                expected=f"one or more of {', '.join(KINDS)}",
-                got=", ".join(unknown) or "none",
-                fix="Name the kinds of cause to look among, separated by commas.",
-            )
-        if self.groups not in ("", "near-duplicates") and not self.groups.startswith("field:"):
-            raise PlanError(
-                "--groups",
-                expected="near-duplicates or field:NAME",
-                got=repr(self.groups),
-                fix="Leave it out to take each document alone.",
-            )
+        _check({field.name: getattr(self, field.name) for field in fields(self)})
         if (self.replacement == "other") != (self.other_prompt is not None):
             raise PlanError(
                 "--other-prompt",
@@ -117,11 +191,6 @@ class Plan:
                 got=f"{self.other_prompt!r} with the replacement {self.replacement!r}",
                 fix="Give --other-prompt TEXT alone; it chooses the replacement.",
             )
-        for name in ("top_documents", "top_components", "top_tokens", "shown", "references"):
-            if getattr(self, name) < 1:
-                raise PlanError(
-                    name, expected="at least 1", got=str(getattr(self, name)), fix="Raise it."
-                )
 
     def to_json(self) -> dict[str, Any]:
         """The record of this plan."""
@@ -129,14 +198,21 @@ class Plan:
         return {**plain, "slopes": [list(pair) for pair in self.slopes]}
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> Plan:
+    def from_json(cls, record: Any) -> Plan:
         """Read a plan, or the plan inside an explanation's record.
 
         Raises:
-            PlanError: a field is unknown.
+            PlanError: it is not a plan, or a field is unknown or cannot be.
         """
-        record = record.get("plan", record)
-        unknown = sorted(set(record) - {f.name for f in fields(cls)})
+        found = record.get("plan", record) if isinstance(record, Mapping) else record
+        if not isinstance(found, Mapping):
+            raise PlanError(
+                "plan",
+                expected="an object with the fields of a plan",
+                got=repr(found)[:80],
+                fix="Use a record that `whence explain` wrote.",
+            )
+        unknown = sorted(set(found) - {f.name for f in fields(cls)})
         if unknown:
             raise PlanError(
                 "plan",
@@ -144,11 +220,9 @@ class Plan:
                 got=", ".join(unknown),
                 fix="Use the plan of a record that this version of Whence wrote.",
             )
-        plain: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
-        }
-        plain["slopes"] = tuple((m, x) for m, x in record.get("slopes", ()))
-        return cls(**plain)
+        values = {name: _tuples(value) for name, value in found.items()}
+        _check(values)  # before they are used: the file may be anybody's
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +274,7 @@ def fit(
         PlanError: the budget is not positive.
     """
     budget = DEFAULT_BUDGET if budget is None else budget
+    check_workers(workers)
     if not budget > 0:
         raise PlanError(
             "--budget", expected="seconds above 0", got=str(budget), fix="Try --budget 600."
@@ -226,6 +301,21 @@ def fit(
         rows=max(1, _BATCH_TOKENS // run.recipe.context),
     )
     return found, estimate(found, run, behaviors, workers)
+
+
+def check_workers(workers: int | None) -> None:
+    """Complain about a number of workers that cannot be.
+
+    Raises:
+        PlanError: it is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise PlanError(
+            "--workers",
+            expected="at least 1",
+            got=str(workers),
+            fix="Leave it out to use as many as the cores allow.",
+        )
 
 
 def replayable(run: Run | None, plan: Plan) -> TypeGuard[Run]:
@@ -264,6 +354,18 @@ def _seconds_per_checkpoint(run: Run) -> float:
 
 
 def chosen(names: Sequence[str]) -> tuple[Kind, ...]:
-    """Kinds from the words that people type: "documents", "document", "components", ..."""
+    """Kinds from the words that people type: "documents", "document", "components", ...
+
+    Raises:
+        PlanError: a word names no kind, or there is none.
+    """
     singular = [name.strip().removesuffix("s") for name in names if name.strip()]
-    return Plan(by=tuple(singular)).by  # type: ignore[arg-type]
+    kinds = tuple(kind for name in singular for kind in KINDS if kind == name)
+    if len(kinds) != len(singular) or not kinds:
+        raise PlanError(
+            "--by",
+            expected=f"one or more of {', '.join(f'{kind}s' for kind in KINDS)}",
+            got=", ".join(names) or "none",
+            fix="Name the kinds of cause to look among, separated by commas.",
+        )
+    return kinds

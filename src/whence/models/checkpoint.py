@@ -18,7 +18,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from whence.core.errors import DamagedError, ModelError
-from whence.core.records import MANIFEST, check_sizes, read_json
+from whence.core.records import MANIFEST, check_digests, read_json
 
 
 def check_checkpoint(folder: Path) -> None:
@@ -36,7 +36,7 @@ def check_checkpoint(folder: Path) -> None:
             fix="Give the folder of a checkpoint, or a name on the Hugging Face hub.",
         )
     if (folder / MANIFEST).is_file():
-        check_sizes(folder)
+        check_digests(folder)  # loading reads every byte anyway
     for path in _weights(folder):
         try:
             with safe_open(path, framework="pt") as file:
