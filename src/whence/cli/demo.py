@@ -62,16 +62,17 @@ def _truth(found: Demo) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table(title="Were they the right documents?", title_justify="left", box=box.SIMPLE)
+    console.print("Were they the right documents?", style="bold")
+    table = Table(box=box.SIMPLE)
     table.add_column("fact", no_wrap=True)
     for name in ("right", "nats", "without\nthem", "without\nothers"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=7 if "\n" in name else None)
     table.add_column("verdict", no_wrap=True)
     rows = found.rows()
     for row in rows:
         table.add_row(
             str(row["fact"]),
-            f"{row['found']} of {row['stated']}",
+            f"{row['found']}/{row['stated']}",
             f"{row['value']:.2f}",
             f"{row['without_named']:.2f}",
             f"{row['without_others']:.2f}",
@@ -84,11 +85,11 @@ def _truth(found: Demo) -> None:
         "far the model prefers the right answer: as trained, trained without the documents "
         "named, and (on average) without as many others.\n"
     )
-    recall = Table(
-        title=f"Share of a fact's documents found, {len(found.world.facts)} facts",
-        title_justify="left",
-        box=box.SIMPLE,
+    count = len(found.world.facts)
+    console.print(
+        f"Share of a fact's documents that each method finds, {count} facts\n", style="bold"
     )
+    recall = Table(box=box.SIMPLE)
     recall.add_column("method")
     recall.add_column("recall", justify="right")
     for method, values in found.recall.items():

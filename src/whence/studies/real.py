@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from whence.attribution import spread
 from whence.corpus import BuildSettings, Corpus, RawDocument, build_from_documents, open_corpus
-from whence.explain import Explanation, explain_many
+from whence.explain import Explanation, Plan, explain_many
 from whence.studies.shown import shown_behaviors
-from whence.training import Recipe, train
+from whence.training import Recipe, Run, train
 from whence.worlds import python_library
 
 VOCABULARY = 4096
@@ -30,7 +31,6 @@ def demo_real(
     *,
     tell: Tell = lambda _: None,
     workers: int | None = None,
-    budget: float = 420.0,
 ) -> tuple[Explanation, ...]:
     """Explain three things that a model learned from Python's standard library.
 
@@ -38,7 +38,6 @@ def demo_real(
         folder: where corpus and run go; what is there from an interrupted demo is used.
         tell: called with one line at the start of each part.
         workers: training replays at a time.
-        budget: seconds that documents may take.
     """
     place = folder / "corpus"
     if place.exists():
@@ -47,7 +46,7 @@ def demo_real(
         tell("Python's standard library: one document a function or class")
         settings = BuildSettings(vocab_size=VOCABULARY, max_tokens=RECIPE.context - 2)
         corpus = build_from_documents(library(), place, settings)
-    return real_text(corpus, folder / "run", RECIPE, tell=tell, workers=workers, budget=budget)
+    return real_text(corpus, folder / "run", RECIPE, tell=tell, workers=workers)
 
 
 def library() -> Iterator[RawDocument]:
@@ -75,7 +74,8 @@ def real_text(
         recipe: how to train.
         tell: called with one line at the start of each part.
         workers: training replays at a time.
-        budget: seconds that documents may take.
+        budget: seconds that documents may take; None plans gradient similarity at three
+            checkpoints and its sets' removal, however long that takes.
         behaviors: how many to explain.
     """
     tell(f"training on {corpus.n_documents:,} documents, {corpus.n_tokens:,} tokens")
@@ -92,7 +92,17 @@ def real_text(
         run,
         [each.behavior for each in shown],
         budget=budget,
+        plan=_plan(run) if budget is None else None,
         workers=workers,
         on_plan=lambda _, cost: tell(f"explaining: {cost}"),
     )
     return tuple(found)
+
+
+def _plan(run: Run) -> Plan:
+    trained = [c for c in run.checkpoints if c.step > 0]
+    return Plan(
+        checkpoints=tuple(c.step for c in spread(trained, 3)),
+        tested=("tracin",),
+        rows=max(1, 2048 // run.recipe.context),
+    )
