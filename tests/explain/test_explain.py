@@ -213,3 +213,13 @@ def test_a_recording_without_documents_is_explained_by_components_and_tokens(
         recorder.step([0], loss=1.0, learning_rate=1e-3)
     explanation = explain(tmp_path / "run", demo_world.questions()[0])
     assert {row["kind"] for row in explanation.rows} == {"component", "token"}
+
+
+def test_a_run_of_unknown_speed_gives_no_plan_from_a_budget(demo_run, demo_world, tmp_path):
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(demo_run.path, copy, ignore=shutil.ignore_patterns("replays"))
+    (copy / "timings.jsonl").write_text("")
+    with pytest.raises(PlanError, match="timings"):
+        explain(copy, demo_world.questions()[0], by=["document"], budget=10.0)

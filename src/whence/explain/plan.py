@@ -271,7 +271,7 @@ def fit(
         workers: replays at a time; None means as many as the cores allow.
 
     Raises:
-        PlanError: the budget is not positive.
+        PlanError: the budget is not positive, or the run's speed is not known.
     """
     budget = DEFAULT_BUDGET if budget is None else budget
     check_workers(workers)
@@ -281,6 +281,13 @@ def fit(
         )
     if not replayable(run, plan):
         return replace(plan, checkpoints=(), tested=()), Estimate()
+    if run.seconds <= 0:
+        raise PlanError(
+            f"{run.path}/timings.jsonl",
+            expected="the wall times of the training, from which a budget becomes a plan",
+            got="none",
+            fix="Give --plan RECORD.json, which needs no clock.",
+        )
     workers = workers or max(1, (os.cpu_count() or 1) // run.recipe.threads)
     per_checkpoint = _seconds_per_checkpoint(run)
     kept = [c for c in run.checkpoints if c.step > 0]
