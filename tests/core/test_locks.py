@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,33 @@ def test_a_file_in_the_way(tmp_path):
     with pytest.raises(StorageError, match="a file where a folder must be"):
         with locks.hold(tmp_path / "run"):
             pass
+
+
+def test_a_folder_made_for_work_that_fails_goes_again(tmp_path):
+    with pytest.raises(KeyError), locks.hold(tmp_path / "run"):
+        raise KeyError
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(KeyError), locks.hold(tmp_path / "run"):
+        (tmp_path / "run" / "journal.jsonl").write_text("")
+        raise KeyError
+    assert (tmp_path / "run" / "journal.jsonl").exists()
+
+
+def test_a_lock_taken_away_while_waiting_for_it_is_no_lock(tmp_path, monkeypatch):
+    real = locks.fcntl.flock
+
+    def taken_away(file, how):
+        (tmp_path / locks.LOCK).unlink()
+        real(file, how)
+
+    monkeypatch.setattr(locks.fcntl, "flock", taken_away)
+    with pytest.raises(BusyError), locks.hold(tmp_path):
+        pass
+
+
+def test_a_place_where_nothing_can_be_made():
+    with (
+        pytest.raises(StorageError, match="nothing can be made"),
+        locks.hold(Path("/proc/nowhere/x")),
+    ):
+        pass

@@ -82,6 +82,13 @@ def test_tokens_beyond_the_vocabulary_are_seen_even_when_sealed(fresh):
         check(fresh.path)
 
 
+def test_an_altered_tokenizer_of_the_same_size_is_named(fresh):
+    path = fresh.path / "tokenizer" / "tokenizer.json"
+    path.write_bytes(path.read_bytes()[:-3] + b"###")
+    with pytest.raises(DamagedError, match=r"tokenizer\.json"):
+        open_corpus(fresh.path).encode("ada")
+
+
 def test_a_missing_file_is_seen(fresh):
     (fresh.path / "tokenizer" / "tokenizer.json").unlink()
     with pytest.raises(DamagedError, match="no such file"):

@@ -57,6 +57,8 @@ MISTAKES = [
     ["explain", "nowhere", "a prompt", "--by", "neurons"],
     ["explain", "nowhere", "a prompt", "-o", "report.pdf"],
     ["explain", "nowhere", "a prompt", "--behaviors", "missing.jsonl"],
+    ["explain", "nowhere", "a prompt", "-o", "/proc/nowhere/report.html"],
+    ["corpus", "build", "/usr/share/common-licenses", "-o", "/proc/nowhere/c"],
     ["check", "nowhere"],
     ["check", "."],
 ]

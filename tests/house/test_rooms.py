@@ -112,6 +112,7 @@ PUBLIC = {
         "Sites",
         "answers_token_by_token",
         "batch_size_within",
+        "check_causal",
         "check_tokenizer_fits",
         "digest_module",
         "encode",

@@ -6,7 +6,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import BertConfig, BertLMHeadModel, GPT2Config, GPT2LMHeadModel
 
 from tests.models.small import CONFIGS, byte_level, single_bytes, small
 from whence.core import Behavior
@@ -105,6 +105,19 @@ def test_a_folder_without_weights(checkpoint):
 def test_a_model_that_is_not_a_language_model(checkpoint):
     (checkpoint / "config.json").write_text(json.dumps({"model_type": "vit"}))
     with pytest.raises(ModelError, match="causal language model"):
+        open_model(checkpoint)
+
+
+def test_a_model_that_sees_what_comes_is_not_opened(checkpoint):
+    config = BertConfig(
+        vocab_size=400,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    BertLMHeadModel(config).save_pretrained(checkpoint)
+    with pytest.raises(ModelError, match=r"tokens see later ones|forward method"):
         open_model(checkpoint)
 
 

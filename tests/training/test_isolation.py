@@ -7,7 +7,7 @@ from whence.core.errors import ModelError
 from whence.training import isolation
 from whence.training.architectures import build_config, build_module
 from whence.training.batch import separating_mask
-from whence.training.isolation import check_causal, try_isolation
+from whence.training.isolation import check_order_of_sight, try_isolation
 from whence.training.numerics import numerics
 from whence.training.recipe import Recipe
 from whence.training.trainer import train
@@ -91,7 +91,7 @@ def test_unknown_architecture(corpus):
 
 @pytest.mark.parametrize("architecture", [*SHARING, "mamba", "gpt_neox", "mixtral"])
 def test_decoders_do_not_see_later_tokens(corpus, architecture):
-    check_causal(module_of(corpus, architecture=architecture))
+    check_order_of_sight(module_of(corpus, architecture=architecture))
 
 
 @pytest.mark.parametrize("architecture", ["bert", "electra"])

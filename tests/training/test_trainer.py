@@ -21,6 +21,7 @@ from whence.core.errors import (
 )
 from whence.core.locks import hold
 from whence.core.records import check_digests
+from whence.corpus import open_corpus
 from whence.training import Recipe, Run, adam_state, loop, open_run, train
 from whence.training.journal import appending, read_journal
 from whence.training.losses import batch_loss
@@ -237,6 +238,52 @@ def test_recipes_that_cannot_be_carried_out(corpus, tmp_path):
         train(corpus, tmp_path / "d", Recipe(device="cuda:7"))
     with pytest.raises(RunError, match="lower learning rate"):
         train(corpus, tmp_path / "e", Recipe(learning_rate=1e30, steps=20, warmup=0.0))
+
+
+def test_steps_that_no_machine_holds_are_refused_first(corpus, tmp_path):
+    with pytest.raises(RunError, match=r"context = 100000000: expected steps that fit"):
+        train(corpus, tmp_path / "r", Recipe(context=100_000_000))
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_lack_of_memory_is_told_as_one(corpus, recipe, tmp_path, monkeypatch):
+    def advance(*_):
+        torch.empty(1 << 60)
+
+    monkeypatch.setattr(loop, "advance", advance)
+    with pytest.raises(RunError, match="enough memory for a step"):
+        train(corpus, tmp_path / "r", recipe)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "gpt2", "vocab_size": "many"}, "vocab_size"),
+        ({"model_type": "gpt2", "n_head": 7}, "7"),
+        ({"model_type": "llama", "hidden_act": "tanhh"}, "tanhh"),
+    ],
+)
+def test_a_config_that_makes_no_model(corpus, tmp_path, config, said):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"vocab_size": 400} | config))
+    with pytest.raises(ModelError, match=rf"recipe\.config.*{said}"):
+        train(corpus, tmp_path / "r", Recipe(config=str(path), steps=1))
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_architecture_that_cannot_be_sized_says_so(corpus, tmp_path):
+    with pytest.raises(ModelError, match="roberta"):
+        train(corpus, tmp_path / "r", Recipe(architecture="roberta", context=32, steps=1))
+
+
+def test_an_altered_corpus_is_not_learned_from(corpus, recipe, tmp_path):
+    shutil.copytree(corpus.path, tmp_path / "c")
+    path = tmp_path / "c" / "tokens.npy"
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedError, match=r"tokens\.npy"):
+        train(open_corpus(tmp_path / "c"), tmp_path / "r", recipe)
 
 
 def test_a_full_disk(corpus, recipe, tmp_path, monkeypatch):

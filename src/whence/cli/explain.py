@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whence.core.errors import BehaviorError, PlanError
-from whence.core.records import canonical, full_disk_is_an_error, read_json
+from whence.core.records import MANIFEST, canonical, full_disk_is_an_error, read_json
 
 if TYPE_CHECKING:
     from whence.core import Behavior
@@ -149,7 +149,7 @@ def _behaviors(
             got=f"--target {target!r}",
             fix="Leave one of the two out.",
         )
-    return answers_token_by_token(open_subject(source, None).model, prompt)
+    return answers_token_by_token(open_subject(source, None, needs_corpus=False).model, prompt)
 
 
 def _seeds(count: int) -> tuple[int, ...]:
@@ -175,6 +175,13 @@ def _check_output(output: Path | None) -> None:
             output.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=output.parent):
                 pass
+    if output is not None and (output / MANIFEST).is_file():
+        raise PlanError(
+            f"--output {output}",
+            expected="a report's name, or a folder for reports",
+            got="the sealed folder of a run, corpus or checkpoint",
+            fix="Name a report.html, a record.json, or another folder.",
+        )
     if output is not None and output.suffix not in (".html", ".htm", ".json", ""):
         raise PlanError(
             f"--output {output}",

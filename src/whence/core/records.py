@@ -84,6 +84,8 @@ def full_disk_is_an_error(place: Path) -> Iterator[None]:
         got = _WRITE_FAULTS.get(error.errno or 0)
         if got is None and _concerns(error, place):
             got = _PLACE_FAULTS.get(error.errno or 0)
+        if got is None and error.errno == errno.ENOENT and _leads_to(error, place):
+            got = "a place where nothing can be made"
         if got is None:
             raise
         raise StorageError(
@@ -100,6 +102,14 @@ def _concerns(error: OSError, place: Path) -> bool:
         return False
     named, folder = Path(os.fsdecode(error.filename)).absolute(), Path(place).absolute().parent
     return named == folder or named in folder.parents or named.parent == folder
+
+
+def _leads_to(error: OSError, place: Path) -> bool:
+    """Whether a system error is about a place or a folder above it."""
+    if not isinstance(error.filename, str | bytes | os.PathLike):
+        return False
+    named, place = Path(os.fsdecode(error.filename)).absolute(), Path(place).absolute()
+    return named == place or named in place.parents
 
 
 def _sync_folder(folder: Path) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import UInt32
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from whence.core.errors import TokenizerError
+from whence.core.errors import DamagedError, TokenizerError
 from whence.core.records import MANIFEST, building, digest, digest_file, read_json, write_json
 
 END_OF_TEXT = "<|endoftext|>"
@@ -130,8 +130,20 @@ def open_tokenizer(folder: Path, *, parse_special: bool = False) -> Tokenizer:
 
     Padding and truncation are off, and so is the last stage that adds special tokens and, in
     some tokenizers, takes blanks out of the spans.
+
+    Raises:
+        DamagedError: its file was altered.
     """
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    path = folder / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise DamagedError(
+            str(path),
+            expected="a tokenizer of the tokenizers library",
+            got=(str(error).strip() or type(error).__name__).splitlines()[0],
+            fix="The file was altered: make the corpus again.",
+        ) from error
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.post_processor = None

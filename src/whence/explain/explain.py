@@ -117,7 +117,9 @@ def explain_many(
         BehaviorError: a behavior cannot be measured.
     """
     check_workers(workers)
-    subject = open_subject(source, corpus)
+    # Components too: their mean activations are taken over documents.
+    needs_corpus = by is None or set(by) != {"token"}
+    subject = open_subject(source, corpus, needs_corpus=needs_corpus)
     behaviors = [with_answer(subject.model, b) for b in behaviors]
     if plan is None:
         open_plan = _possible(choices or Plan(), subject, by)

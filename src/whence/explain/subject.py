@@ -64,12 +64,18 @@ class Subject:
         }
 
 
-def open_subject(source: Path | str | Run | Model, corpus: Path | str | Corpus | None) -> Subject:
+def open_subject(
+    source: Path | str | Run | Model,
+    corpus: Path | str | Corpus | None,
+    *,
+    needs_corpus: bool = True,
+) -> Subject:
     """Open a run, or a checkpoint by path or name.
 
     Args:
         source: a run's folder, a checkpoint's folder, a model's name, or either one opened.
         corpus: the documents, for a checkpoint without a recorded run.
+        needs_corpus: whether a run whose corpus is gone is of no use.
 
     Raises:
         RunError: the run is not finished, or another corpus was named than it was trained on.
@@ -101,6 +107,8 @@ def open_subject(source: Path | str | Run | Model, corpus: Path | str | Corpus |
             got=f"another one ({corpus.digest[:19]})",
             fix="Leave --corpus out: a run knows its own.",
         )
+    if corpus is None and not needs_corpus and not Path(run.record["corpus"]["path"]).exists():
+        return Subject(run.model(), run, None, str(run.path))
     # A run opens its corpus again where it was last seen.
     found = run.corpus() if corpus is None else run.corpus(corpus.path)
     return Subject(run.model(), run, found, str(run.path))

@@ -1,6 +1,7 @@
 """Causal language models of Hugging Face transformers, opened: parts, values, answers.
 
 opened        an opened model: its tokenizer fits, its digest
+causal        tokens see only earlier ones
 checkpoint    the files of a model, looked at and loaded
 sites         where blocks, heads and MLPs are
 encoding      a behavior as tokens
@@ -10,6 +11,7 @@ memory        how much a forward pass takes
 generation    the model's own answer
 """
 
+from whence.models.causal import check_causal
 from whence.models.encoding import EncodedBehavior, EncodedPrompt, encode, encode_prompt
 from whence.models.generation import answers_token_by_token, greedy, with_answer
 from whence.models.memory import batch_size_within, memory_needed
@@ -35,6 +37,7 @@ __all__ = [
     "Sites",
     "answers_token_by_token",
     "batch_size_within",
+    "check_causal",
     "check_tokenizer_fits",
     "digest_module",
     "encode",

@@ -23,6 +23,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from whence.core.errors import ModelError, TokenizerError
 from whence.core.records import canonical
+from whence.models.causal import check_causal
 from whence.models.checkpoint import check_checkpoint, folder_of, load, quiet, short
 from whence.models.sites import Sites, bare, find_sites
 
@@ -109,7 +110,8 @@ def open_model(
         attention: attention implementation of transformers: "eager" or "sdpa".
 
     Raises:
-        ModelError: there is no such model, or it is not a causal language model.
+        ModelError: there is no such model, or it is not a causal language model, or its tokens
+            see later ones.
         DamagedError: a file is truncated, altered or missing; the message names it.
         TokenizerError: there is no tokenizer, or it does not fit the model.
     """
@@ -132,6 +134,7 @@ def open_model(
         tokenizer = open_tokenizer(name if tokenizer is None else tokenizer)
     module.eval()
     check_forward(module)
+    check_causal(module)
     check_tokenizer_fits(module, tokenizer)
     return Model(module, tokenizer, name)
 

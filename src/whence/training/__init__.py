@@ -9,6 +9,7 @@ isolation      the proof, before training, that they are apart
 losses         nats a predicted token, times document weights
 optimizer      AdamW with epsilon inside the root; the learning rate
 architectures  from a recipe to a Hugging Face module
+memory         what a step takes at least; what happens without it
 numerics       threads, deterministic kernels, attention kernel
 loop           the steps
 journal        one line a step

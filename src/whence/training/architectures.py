@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -35,6 +36,9 @@ class Shape(NamedTuple):
 
 
 SIZES = {"tiny": Shape(64, 2, 4), "small": Shape(128, 4, 4), "base": Shape(256, 6, 8)}
+
+# What transformers says of a config it cannot use: it has no class of its own for it.
+_CONFIG_FAULTS = (ValueError, TypeError, AttributeError, StrictDataclassError)
 
 _GATED = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo", "olmo2")
 
@@ -154,11 +158,11 @@ def sized_config(
     fields |= _special(kind, shape, recipe) | special_tokens
     try:
         return AutoConfig.for_model(kind, vocab_size=vocabulary_size, **fields)
-    except (ValueError, TypeError, AttributeError) as error:
+    except _CONFIG_FAULTS as error:
         raise ModelError(
             "recipe.architecture",
             expected=f"an architecture whose size can be set to {recipe.size!r}",
-            got=f"{kind!r}: {str(error).splitlines()[0]}",
+            got=f"{kind!r}: {_first_line(error)}",
             fix="Give a JSON config of it (recipe.config, --config).",
         ) from None
 
@@ -172,11 +176,11 @@ def _can_set(config: PretrainedConfig, name: str) -> bool:
 def _read_config(source: str, place: str) -> PretrainedConfig:
     try:
         found: PretrainedConfig = AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, KeyError, *_CONFIG_FAULTS) as error:
         raise ModelError(
             place,
             expected="a Hugging Face config (JSON with its model_type) or checkpoint",
-            got=f"{source!r}: {str(error).splitlines()[0]}",
+            got=f"{source!r}: {_first_line(error)}",
             fix="Correct the path or the file.",
         ) from None
     return found
@@ -201,14 +205,26 @@ def build_module(recipe: Recipe, corpus: Documents) -> nn.Module:
     torch.manual_seed(derive(recipe.seed, "initialisation"))
     try:
         module: nn.Module = auto.from_config(config, dtype=dtype, attn_implementation=kernel)
-    except ValueError as error:
+    except (*_CONFIG_FAULTS, ArithmeticError, LookupError, AssertionError) as error:
+        if "attention implementation" in str(error):
+            raise ModelError(
+                "recipe.attention",
+                expected=f"an attention that {config.model_type!r} supports",
+                got=f"{recipe.attention!r}: {_first_line(error)}",
+                fix='Choose attention "eager".',
+            ) from None
         raise ModelError(
-            "recipe.attention",
-            expected=f"an attention that {config.model_type!r} supports",
-            got=f"{recipe.attention!r}: {str(error).splitlines()[0]}",
-            fix='Choose attention "eager".',
-        ) from None
+            "recipe.architecture" if recipe.config is None else f"recipe.config {recipe.config}",
+            expected=f"a configuration from which transformers can build {config.model_type!r}",
+            got=_first_line(error),
+            fix="Correct the config, or choose another architecture, such as llama or gpt2.",
+        ) from error
     return module.to(recipe.device).train()
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def has_dropout(module: nn.Module) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from whence.core.errors import DamagedError
 from whence.core.records import check_sizes, manifest, read_json
 from whence.models import Model, open_model
 from whence.training.checkpoints import Checkpoint
@@ -82,8 +83,16 @@ def open_replay(path: Path, before: tuple[Checkpoint, ...] = ()) -> Replay:
     Raises:
         DamagedError: a file is missing or truncated.
     """
-    check_sizes(path)
-    record = read_json(path / RECORD)
+    try:
+        check_sizes(path)
+        record = read_json(path / RECORD)
+    except DamagedError as error:
+        raise DamagedError(
+            error.place,
+            expected=error.expected,
+            got=error.got,
+            fix=f"Delete {path}: the replay is made again when it is needed.",
+        ) from None
     rates = {c.step: c.learning_rate for c in before}
     last = max(rates, default=0)
     own = [

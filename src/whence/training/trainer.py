@@ -11,13 +11,26 @@ from torch import nn
 from whence.core.environment import code_digest, versions
 from whence.core.errors import RunError
 from whence.core.locks import hold
-from whence.core.records import digest, digest_file, full_disk_is_an_error, write_json
+from whence.core.records import (
+    check_digests,
+    digest,
+    digest_file,
+    full_disk_is_an_error,
+    write_json,
+)
 from whence.core.seeds import derive
-from whence.training.architectures import build_module, has_dropout, origin_digest
+from whence.corpus import Corpus
+from whence.training.architectures import (
+    build_config,
+    build_module,
+    has_dropout,
+    origin_digest,
+)
 from whence.training.checkpoints import State, schedule
-from whence.training.isolation import Isolation, check_causal, try_isolation
+from whence.training.isolation import Isolation, check_order_of_sight, try_isolation
 from whence.training.journal import JOURNAL
 from whence.training.loop import Task, finish, latest, resume
+from whence.training.memory import check_memory, no_memory_is_an_error
 from whence.training.numerics import DTYPES, check_device, machine, numerics
 from whence.training.order import Order, draw_order
 from whence.training.pieces import Documents, pieces
@@ -54,7 +67,12 @@ def train(corpus: Documents, out: Path | str, recipe: Recipe | None = None) -> R
     recipe, out = recipe or Recipe(), Path(out)
     _check_place(out)
     check_device(recipe.device)
-    with full_disk_is_an_error(out), hold(out), numerics(recipe):
+    with (
+        full_disk_is_an_error(out),
+        hold(out),
+        numerics(recipe),
+        no_memory_is_an_error(recipe),
+    ):
         for left_by_a_kill in out.glob(".*.json.*.partial"):
             left_by_a_kill.unlink()
         if (out / RECORD).is_file():
@@ -86,8 +104,12 @@ def _check_place(out: Path) -> None:
 
 def _begin(corpus: Documents, out: Path, recipe: Recipe) -> Run:
     """Fix and write everything that the steps depend on."""
+    if isinstance(corpus, Corpus):
+        # An altered file of the right size would be learned from without a word.
+        check_digests(corpus.path)
+    check_memory(build_config(recipe, corpus), recipe)
     module = build_module(recipe, corpus)
-    check_causal(module)
+    check_order_of_sight(module)
     isolation = try_isolation(module, recipe.context)
     order = _draw(corpus, recipe, isolation.packed)
     plan = Plan(
