@@ -27,7 +27,7 @@ from transformers.pytorch_utils import Conv1D
 
 from whence.core.errors import MethodError
 
-Directions = Mapping[str, Float[Tensor, "direction *shape"]]
+Directions = Mapping[str, Float[Tensor, " direction *shape"]]
 _Product = Callable[[nn.Module, dict[str, Tensor], Tensor, Tensor], Tensor]
 
 
