@@ -179,7 +179,7 @@ def _at(
 
 def behavior_gradients(
     model: Model, behaviors: Sequence[Behavior]
-) -> dict[str, Float[Tensor, behavior * shape]]:
+) -> dict[str, Float[Tensor, " behavior *shape"]]:
     """Gradient of each behavior's value (nats) with respect to every parameter, by name."""
     names, parameters = zip(*model.module.named_parameters(), strict=True)
     each = [
