@@ -1,9 +1,10 @@
 """Behaviors that a model really shows, found in its own training text.
 
 A place in a document is worth explaining when the model continues it as the document does,
-with confidence, although the token before it alone would not have told: the model learned
-something, and from few documents. From such a place a prompt, a target and the runner-up
-as foil are made.
+with confidence, and only a few documents hold that continuation: the model learned it from
+them. Of such places those whose target is rarest come first, since what every document says
+no few documents can be the cause of. From a place a prompt, a target and the runner-up as
+foil are made.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Integer
 
 from whence.core import Behavior
 from whence.core.errors import BehaviorError
@@ -23,10 +25,9 @@ from whence.training import Run
 
 _PROMPT_TOKENS = 24
 _SURE = 0.35
-_COMMON = 0.15
-_TIMES = (3, 30)
+_FEW = (2, 10)  # documents; ten are what an explanation removes together by default
 _CONTEXT = 5
-_POOL = 4  # candidates found for each behavior wanted, of which the best are taken
+_POOL = 12  # candidates found for each behavior wanted, of which the best are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,15 @@ class Shown:
         behavior: with the runner-up as foil.
         document: id of the document it was found in.
         probability: the model's, of the target.
-        bigram: the corpus's probability of the target's first token after one token.
-        count: how often the end of the prompt with the target occurs in the corpus.
+        holding: documents in which the target follows the prompt's last token.
+        mentioning: documents that hold the target at all.
     """
 
     behavior: Behavior
     document: str
     probability: float
-    bigram: float
-    count: int
+    holding: int
+    mentioning: int
 
 
 def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 3000) -> list[Shown]:
@@ -71,7 +72,7 @@ def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 3000) -
         if len(found) == _POOL * count:
             break
     chosen: list[Shown] = []
-    for shown in sorted(found, key=lambda each: each.bigram / each.probability):
+    for shown in sorted(found, key=lambda each: each.mentioning):
         if shown.behavior.target not in {other.behavior.target for other in chosen}:
             chosen.append(shown)
         if len(chosen) == count:
@@ -99,9 +100,8 @@ def _in_document(corpus: Corpus, index: Index, model: Model, document: int) -> S
         text = corpus.decode([token])
         if float(here[token]) < _SURE or not (text[0].isspace() and text[1:].isalpha()):
             continue  # the rest of a word is no interesting answer
-        times = index.count(tokens[at - _CONTEXT : at + 1])
-        bigram = index.count(tokens[at - 1 : at + 1]) / index.count(tokens[at - 1 : at])
-        if bigram > _COMMON or not _TIMES[0] <= times <= _TIMES[1]:
+        holding = _documents(index, tokens[at - 1 : at + 1])
+        if not _FEW[0] <= holding <= _FEW[1]:
             continue
         behavior = _behavior(corpus, document, tokens, at, here)
         if behavior is None:
@@ -111,8 +111,13 @@ def _in_document(corpus: Corpus, index: Index, model: Model, document: int) -> S
         # Once more with the prompt alone: it is shorter than what stood before.
         probability = float(np.exp(target_log_probabilities(model, behavior).sum()))
         if probability >= _SURE:
-            return Shown(behavior, corpus.ids[document], probability, bigram, times)
+            mentioning = _documents(index, tokens[at : at + 1])
+            return Shown(behavior, corpus.ids[document], probability, holding, mentioning)
     return None
+
+
+def _documents(index: Index, tokens: Integer[np.ndarray, " token"]) -> int:
+    return len({occurrence.document for occurrence in index.locate(tokens)})
 
 
 def _behavior(
