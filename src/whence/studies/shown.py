@@ -27,7 +27,6 @@ _PROMPT_TOKENS = 24
 _SURE = 0.35
 _FEW = (2, 10)  # documents; ten are what an explanation removes together by default
 _CONTEXT = 5
-_POOL = 12  # candidates found for each behavior wanted, of which the best are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Shown:
     mentioning: int
 
 
-def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 3000) -> list[Shown]:
+def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 2000) -> list[Shown]:
     """Find behaviors of a run's final model, with different targets.
 
     Args:
@@ -69,8 +68,6 @@ def shown_behaviors(run: Run, count: int, *, seed: int = 0, tries: int = 3000) -
         shown = _in_document(corpus, index, model, int(document))
         if shown is not None:
             found.append(shown)
-        if len(found) == _POOL * count:
-            break
     chosen: list[Shown] = []
     for shown in sorted(found, key=lambda each: each.mentioning):
         if shown.behavior.target not in {other.behavior.target for other in chosen}:
