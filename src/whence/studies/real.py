@@ -21,10 +21,9 @@ BEHAVIORS = 3
 # A part of the library, read four times, in the time of the whole read once: what a model
 # learned from a few documents shows only where it has seen them more than once.
 PACKAGES = frozenset(
-    ("argparse", "asyncio", "bisect", "calendar", "collections", "configparser", "csv")
-    + ("datetime", "decimal", "difflib", "email", "fractions", "heapq", "http", "json")
-    + ("logging", "pathlib", "random", "re", "shutil", "statistics", "string", "subprocess")
-    + ("tempfile", "textwrap", "threading", "urllib", "zipfile")
+    "argparse asyncio bisect calendar collections configparser csv datetime decimal difflib "
+    "email fractions heapq http json logging pathlib random re shutil statistics string "
+    "subprocess tempfile textwrap threading urllib zipfile".split()  # noqa: SIM905
 )
 
 RECIPE = Recipe(size="tiny", context=128, rows=8, epochs=4, learning_rate=4e-3)
