@@ -35,8 +35,10 @@ def place() -> Path:
 def identity() -> str:
     """The digest of all that decides what is in the environment, but for the extras."""
     state = hashlib.sha256(f"{ROOT}\n{sys.version}\n{sys.base_prefix}".encode())
-    for name in ("pyproject.toml", CONSTRAINTS, "scripts/environment.py"):
-        state.update((ROOT / name).read_bytes())
+    files = ("pyproject.toml", CONSTRAINTS, "scripts/environment.py", "hatch_build.py")
+    kernel = sorted(ROOT.glob("src/whence/corpus/index/kernel/*"))
+    for path in [*(ROOT / name for name in files), *kernel]:
+        state.update(path.read_bytes())
     return state.hexdigest()
 
 
@@ -93,7 +95,10 @@ def install(pip: Command, extras: list[str]) -> None:
         *(*pip, "install", "-qq", "--disable-pip-version-check", "--constraint", CONSTRAINTS)
     ]
     step("installing torch (the largest part; minutes on a slow line)", [*command, "torch"])
-    step("installing the build backend", [*command, "hatchling", "editables"])
+    # Where the system has no C compiler, a package brings one.
+    has_compiler = any(map(shutil.which, (os.environ.get("CC") or "cc", "cc", "gcc", "clang")))
+    backend = ["hatchling", "editables", *([] if has_compiler else ["ziglang"])]
+    step("installing the build backend", [*command, *backend])
     target = f".[{','.join(extras)}]" if extras else "."
     step(
         f"installing whence {target[1:]} at the versions of {CONSTRAINTS}".replace("  ", " "),

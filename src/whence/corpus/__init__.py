@@ -12,8 +12,7 @@ assemble    the files of a corpus
 arrays      arrays in files
 store       an opened corpus
 spans       characters <-> tokens
-index       the interface of searching
-suffixes    the index as a suffix array
+index       searching: a package of its own
 lookup      BM25, exact spans
 groups      near-duplicates, metadata slices, words
 """
@@ -21,7 +20,18 @@ groups      near-duplicates, metadata slices, words
 from whence.corpus.build import build_corpus, build_from_documents
 from whence.corpus.documents import Document, RawDocument
 from whence.corpus.groups import group_by, near_duplicates, with_word
-from whence.corpus.index import Following, Index, Match, Occurrence
+from whence.corpus.index import (
+    Following,
+    Index,
+    IndexSettings,
+    LongestMatches,
+    Match,
+    Occurrence,
+    Probabilities,
+    Repeat,
+    build_index,
+    repair_index,
+)
 from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
 from whence.corpus.settings import BuildSettings
 from whence.corpus.store import Corpus, check, open_corpus
@@ -32,17 +42,23 @@ __all__ = [
     "Document",
     "Following",
     "Index",
+    "IndexSettings",
+    "LongestMatches",
     "Match",
     "Occurrence",
+    "Probabilities",
     "RawDocument",
+    "Repeat",
     "bm25",
     "build_corpus",
     "build_from_documents",
+    "build_index",
     "check",
     "exact_spans",
     "group_by",
     "near_duplicates",
     "open_corpus",
+    "repair_index",
     "shared_spans",
     "spellings",
     "with_word",

@@ -319,10 +319,9 @@ def check(corpus: Corpus | Path | str) -> int:
     saved = digest_file(corpus.tokenizer_path / "tokenizer.json")
     if saved != corpus.record["digests"]["tokenizer"]:
         raise _damaged(corpus.tokenizer_path, "the tokenizer that made the corpus", "another")
-    if (corpus.path / "index").is_dir():
-        checked += check_digests(corpus.path / "index")
-        corpus.index()
-    return checked
+    from whence.corpus.index import check_index  # noqa: PLC0415
+
+    return checked + check_index(corpus)
 
 
 def _check_bounds(corpus: Corpus) -> None:

@@ -141,7 +141,7 @@ def test_a_truncated_index_is_damaged(tmp_path):
     settings = BuildSettings(tokenizer="bytes")
     made = build_from_documents([RawDocument("a", "xyz")], tmp_path / "c", settings)
     made.index()
-    path = made.path / "index" / "suffixes.npy"
+    path = made.path / "index" / "00000" / "suffixes.npy"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedError, match=r"suffixes.npy.*bytes"):
         open_corpus(made.path).index()

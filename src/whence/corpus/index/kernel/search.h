@@ -1,0 +1,57 @@
+/* Searching the suffixes of a text; see search.c. */
+
+#ifndef WHENCE_SEARCH_H
+#define WHENCE_SEARCH_H
+
+#include "text.h"
+
+/* One key for this many suffixes. */
+#define STEP 256
+
+typedef struct {
+    Text text;
+    const uint8_t *packed;  /* places of the suffixes, in their order, `bits` bits each */
+    int bits;
+    int64_t count;          /* suffixes */
+    const uint64_t *keys;   /* first tokens of every STEPth suffix */
+    int64_t keys_count;
+    int token_bits;         /* of each token in a key */
+    int key_tokens;
+    bool damaged;           /* a place outside the text was met */
+} Array;
+
+/* What is looked for: tokens of the text's width. */
+typedef struct {
+    const uint8_t *tokens;
+    int64_t length;
+} Query;
+
+/* Suffixes [low, high) begin with a query; those before `followed` end with it. */
+typedef struct {
+    int64_t low, high, followed;
+} Range;
+
+uint64_t first_key(const Array *array, int64_t place);
+
+/* Finds many queries at once; `followed` is looked for only where it is wanted. */
+void find(Array *array, const Query *queries, int64_t count, bool followed, Range *ranges);
+
+/* The longest beginning of each query that occurs. */
+void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths);
+
+static inline int64_t suffix_at(Array *array, int64_t index) {
+    int64_t bit = index * array->bits;
+    uint64_t word = load(array->packed + (bit >> 3)) >> (bit & 7);
+    int64_t place = (int64_t)(word & ((1ull << array->bits) - 1));
+    if (unlikely(place >= array->text.length)) {
+        array->damaged = true;
+        return 0;
+    }
+    return place;
+}
+
+static inline void announce_suffix(const Array *array, int64_t index) {
+    prefetch(array->packed + (index * array->bits >> 3));
+}
+
+#endif
