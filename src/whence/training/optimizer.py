@@ -14,7 +14,8 @@ weight decay regularization", algorithm 2); parameters of one axis (norms, biase
 not decayed.
 
 Training makes the update in place. `adamw_step` makes the same one, by the same code, as a
-function of tensors, so that later work can differentiate through it.
+function of tensors; `pull_back_adamw` and `pull_back_clip` are its derivative, from the back to
+the front.
 
 References:
     Kingma & Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.
@@ -23,6 +24,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -117,6 +119,66 @@ def clip(gradients: list[Tensor], limit: float) -> tuple[list[Tensor], Tensor]:
     if float(factor) == 1.0:
         return gradients, norm
     return list(torch._foreach_mul(gradients, factor)), norm
+
+
+def pull_back_adamw(
+    adjoint: Sequence[Tensor],
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    *,
+    step: int,
+    rate: float,
+    settings: AdamW,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Derivatives by what goes into one update of one parameter, from those by what comes out.
+
+    Args:
+        adjoint: by the parameter and its two moments after the update; each (behavior, *shape).
+        gradient: as it went in, after clipping.
+        first: moment before the update.
+        second: moment before the update.
+        step: number of this update, from 1.
+        rate: its learning rate.
+        settings: betas, epsilon and decay.
+
+    Returns:
+        By the parameter, its moments and the gradient that went in; each (behavior, *shape).
+    """
+    b1, b2 = settings.betas
+    c1, c2 = 1 - b1**step, 1 - b2**step
+    m, v = torch.lerp(first, gradient, 1 - b1), b2 * second + (1 - b2) * gradient.square()
+    scale = (v / c2 + settings.epsilon).rsqrt()
+    by_parameter, by_first, by_second = adjoint
+    by_first = by_first - (rate / c1) * scale * by_parameter
+    by_second = by_second + (rate / (2 * c1 * c2)) * m * scale**3 * by_parameter
+    decay = 1 - rate * settings.weight_decay if gradient.dim() > 1 else 1.0
+    by_gradient = (1 - b1) * by_first + 2 * (1 - b2) * gradient * by_second
+    return decay * by_parameter, b1 * by_first, b2 * by_second, by_gradient
+
+
+def pull_back_clip(
+    adjoint: Sequence[Tensor], gradients: Sequence[Tensor], limit: float
+) -> list[Tensor]:
+    """Derivatives by gradients before clipping, from those by the clipped ones.
+
+    Args:
+        adjoint: (behavior, *shape) for each parameter.
+        gradients: before clipping.
+        limit: as in `clip`.
+    """
+    norm = torch.stack([g.norm() for g in gradients]).norm()
+    factor = limit / (norm + NORM_FLOOR)
+    if float(factor) >= 1.0:
+        return list(adjoint)
+    along = torch.stack(
+        [(a * g).flatten(1).sum(1) for a, g in zip(adjoint, gradients, strict=True)]
+    ).sum(0)
+    back = along * factor / (norm * (norm + NORM_FLOOR))
+    return [
+        factor * a - back.view(-1, *[1] * g.dim()) * g
+        for a, g in zip(adjoint, gradients, strict=True)
+    ]
 
 
 def learning_rate(

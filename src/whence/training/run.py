@@ -284,11 +284,19 @@ class Run:
         """
         from whence.training.replays import replay_many  # noqa: PLC0415  (replays open runs)
 
-        self._needs_training("replays")
-        self._needs_end()
+        self.replay_is_possible()
         return replay_many(
             self, weights, workers, start=start, seed=seed, keep_checkpoints=keep_checkpoints
         )
+
+    def replay_is_possible(self) -> None:
+        """See that the run can be made again.
+
+        Raises:
+            RunError: it is not finished, or was recorded from somebody else's loop.
+        """
+        self._needs_training("replays")
+        self._needs_end()
 
     def _rate_from(self, step: int) -> float:
         if self.kind == "trained":
