@@ -37,6 +37,7 @@ PUBLIC = {
         "leave_one_out",
         "random_order",
         "spread",
+        "through_run",
         "tracin",
     ],
     "core": [
@@ -150,6 +151,7 @@ PUBLIC = {
     "training": [
         "Batch",
         "Checkpoint",
+        "GRADIENT_MEMORY",
         "Order",
         "Pieces",
         "PublishedRun",
@@ -167,6 +169,7 @@ PUBLIC = {
         "record",
         "token_losses",
         "train",
+        "weight_gradients",
     ],
     "verification": [
         "Claim",

@@ -32,7 +32,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from whence.attribution.row_gradients import RowGradients
-from whence.core import Behavior, Cause, Cost, Coverage, Scores
+from whence.core import Behavior, Cost, Coverage, Scores
 from whence.core.errors import MethodError
 from whence.core.progress import Bar, bar
 from whence.interventions import Documents
@@ -82,7 +82,7 @@ def tracin(
             covered = min(covered, share)
     passes = len(chosen) * len(seen)
     return Scores(
-        values=_sums(intervention, by_document),
+        values=intervention.sums(by_document),
         behaviors=tuple(behaviors),
         causes=intervention.causes,
         method="tracin",
@@ -198,17 +198,3 @@ def adam_scaling(checkpoint: Checkpoint, run: Run) -> dict[str, Float[Tensor, "*
     """1 / sqrt(v + epsilon) of the optimiser in a checkpoint, v corrected for its start."""
     epsilon = run.recipe.epsilon
     return {name: (v + epsilon).rsqrt() for name, v in adam_state(checkpoint).items()}
-
-
-def _sums(
-    intervention: Documents, by_document: Float[np.ndarray, "behavior document"]
-) -> Float[np.ndarray, "behavior cause"]:
-    corpus = intervention.corpus
-
-    def total(cause: Cause) -> Float[np.ndarray, " behavior"]:
-        summed: Float[np.ndarray, " behavior"] = by_document[
-            :, [corpus.position(m) for m in cause.members]
-        ].sum(1)
-        return summed
-
-    return np.stack([total(cause) for cause in intervention.causes], axis=1)

@@ -133,6 +133,12 @@ class Documents:
             weights[self._rows[column]] = 0.0
         return weights
 
+    def sums(
+        self, by_document: Float[np.ndarray, "behavior document"]
+    ) -> Float[np.ndarray, "behavior cause"]:
+        """Numbers of single documents, added up over each cause's members."""
+        return np.stack([by_document[:, rows].sum(1) for rows in self._rows], axis=1)
+
     def measure(
         self, behaviors: Sequence[Behavior], keep: Bool[np.ndarray, "subset cause"]
     ) -> Float[np.ndarray, "behavior subset"]:

@@ -18,6 +18,7 @@ trainer        start or resume
 run            open a recorded training
 replay         a training with other document weights, opened
 replays        making them
+reverse        the derivative of a run by document weights
 workers        making them in other processes
 recorder       the journal of somebody's own loop
 callback       the same for the Hugging Face Trainer
@@ -36,6 +37,7 @@ from whence.training.published import PublishedRun, open_olmo, open_pythia
 from whence.training.recipe import Recipe
 from whence.training.recorder import Recorder, record
 from whence.training.replay import Replay
+from whence.training.reverse import GRADIENT_MEMORY, weight_gradients
 from whence.training.run import Run, open_run
 from whence.training.trainer import train
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from whence.training.callback import RecorderCallback
 
 __all__ = [
+    "GRADIENT_MEMORY",
     "Batch",
     "Checkpoint",
     "Order",
@@ -62,6 +65,7 @@ __all__ = [
     "record",
     "token_losses",
     "train",
+    "weight_gradients",
 ]
 
 

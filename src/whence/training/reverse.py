@@ -51,7 +51,7 @@ from whence.training.numerics import DTYPES, numerics
 from whence.training.optimizer import Moments, clip, pull_back_adamw, pull_back_clip
 from whence.training.run import Run
 
-MEMORY = 1 << 30
+GRADIENT_MEMORY = 1 << 30
 """Bytes for kept states, when nobody says otherwise."""
 
 
@@ -76,9 +76,9 @@ class _Reversal:
 
 def weight_gradients(
     run: Run,
-    finals: Mapping[str, Float[Tensor, "behavior *shape"]],
+    finals: Mapping[str, Float[Tensor, " behavior *shape"]],
     *,
-    memory: int = MEMORY,
+    memory: int = GRADIENT_MEMORY,
 ) -> Float[np.ndarray, "behavior document"]:
     """The derivative of functions of a run's final parameters by each document's loss weight.
 
@@ -129,9 +129,7 @@ def _at_the_end(last: State, finals: Mapping[str, Tensor]) -> _Adjoint:
             got=f"none for {', '.join(missing[:3])}",
             fix="Give zeros for a parameter that plays no part.",
         )
-    parameters = [
-        finals[n].to(p).clone() for n, p in zip(names, last.parameters, strict=True)
-    ]
+    parameters = [finals[n].to(p).clone() for n, p in zip(names, last.parameters, strict=True)]
     return _Adjoint(
         parameters,
         [torch.zeros_like(t) for t in parameters],

@@ -1,0 +1,173 @@
+"""The derivative through a training, held against real replays with weights moved a little."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from whence.core import Behavior
+from whence.core.errors import RunError
+from whence.models import encode, value_tensor, values
+from whence.training import Recipe, train, weight_gradients
+from whence.training.optimizer import (
+    AdamW,
+    Moments,
+    adamw_step,
+    clip,
+    pull_back_adamw,
+    pull_back_clip,
+)
+
+BEHAVIORS = [Behavior("ada lives in", " paris", " rome"), Behavior("bob likes", " cats")]
+RECIPE = Recipe(
+    architecture="gpt2",
+    steps=10,
+    context=32,
+    rows=4,
+    checkpoint_every=6,
+    dtype="float64",
+    epsilon=1e-8,
+    clip=1.9,
+)
+
+
+def finals(run):
+    model = run.model()
+    names, parameters = zip(*model.module.named_parameters(), strict=True)
+    gradients = [
+        torch.autograd.grad(value_tensor(model, encode(model, b)), parameters) for b in BEHAVIORS
+    ]
+    return {n: torch.stack([g[i] for g in gradients]) for i, n in enumerate(names)}
+
+
+def slope(run, document, width):
+    """A central difference of fourth order between replays."""
+
+    def at(weight):
+        weights = np.ones(run.corpus().n_documents)
+        weights[document] = weight
+        return values(run.replay(weights).model(), BEHAVIORS)
+
+    near, far = at(1 + width) - at(1 - width), at(1 + 2 * width) - at(1 - 2 * width)
+    return (8 * near - far) / (12 * width)
+
+
+@pytest.fixture(scope="module")
+def gpt2(corpus, tmp_path_factory):
+    return train(corpus, tmp_path_factory.mktemp("reverse") / "r", RECIPE)
+
+
+@pytest.fixture(scope="module")
+def found(gpt2):
+    return weight_gradients(gpt2, finals(gpt2))
+
+
+def largest(found, count=3):
+    return np.argsort(-np.abs(found).sum(0), kind="stable")[:count]
+
+
+def test_clipping_is_among_what_is_differentiated(gpt2):
+    norms = [line["gradient_norm"] for line in gpt2.journal()]
+    assert min(norms) < gpt2.recipe.clip < max(norms)
+
+
+def test_it_is_the_slope_of_replays(gpt2, found):
+    for document in largest(found, 2):
+        assert found[:, document] == pytest.approx(slope(gpt2, document, 3e-4), rel=1e-6)
+
+
+def test_documents_that_no_step_saw_have_none(gpt2, found):
+    unseen = gpt2._first_steps > gpt2.steps
+    assert unseen.any()
+    assert (found[:, unseen] == 0).all()
+    assert (found[:, ~unseen] != 0).all()
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 22])
+def test_the_memory_for_states_changes_nothing(gpt2, found, memory):
+    assert (weight_gradients(gpt2, finals(gpt2), memory=memory) == found).all()
+
+
+def test_a_behavior_does_not_depend_on_its_company(gpt2, found):
+    alone = {name: tensor[1:] for name, tensor in finals(gpt2).items()}
+    assert weight_gradients(gpt2, alone)[0] == pytest.approx(found[1], rel=1e-9, abs=1e-12)
+
+
+# Their Hugging Face code casts to float32 inside, in the norms, and so do the replays.
+@pytest.mark.parametrize("architecture", ["llama", "gemma2"])
+def test_other_architectures(corpus, tmp_path, architecture):
+    run = train(corpus, tmp_path / "r", replace(RECIPE, architecture=architecture))
+    found = weight_gradients(run, finals(run))
+    for document in largest(found, 1):
+        wanted = slope(run, document, 1e-3)
+        assert found[:, document] == pytest.approx(wanted, rel=1e-2, abs=1e-2 * abs(found).max())
+
+
+def test_one_piece_a_row_and_dropout(corpus, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(
+        '{"model_type": "gpt2", "vocab_size": 300, "n_embd": 16, "n_head": 2, "n_layer": 1, '
+        '"n_positions": 32, "resid_pdrop": 0.1}'
+    )
+    run = train(corpus, tmp_path / "r", replace(RECIPE, config=str(path), steps=6))
+    assert run.plan.dropout
+    found = weight_gradients(run, finals(run))
+    document = largest(found, 1)[0]
+    assert found[:, document] == pytest.approx(slope(run, document, 3e-4), rel=1e-6)
+
+
+def test_a_parameter_left_out_is_named(gpt2):
+    with pytest.raises(RunError, match="wte"):
+        weight_gradients(gpt2, {k: v for k, v in finals(gpt2).items() if "wte" not in k})
+
+
+def test_the_update_and_its_derivative_agree_with_autograd():
+    draw = torch.Generator().manual_seed(0)
+    shapes, settings = ((3, 4), (5,)), AdamW((0.9, 0.95), 1e-3, 0.1)
+
+    def some():
+        return [torch.randn(s, generator=draw, dtype=torch.float64) for s in shapes]
+
+    p, m, g = some(), some(), some()
+    v = [t.square() for t in some()]
+
+    def step(p, m, v, g):
+        limit = 1.5
+        norm = torch.cat([t.flatten() for t in g]).norm()
+        g = [t * limit / (norm + 1e-6) for t in g]
+        new = []
+        for a, b, c, d in zip(p, m, v, g, strict=True):
+            b1, c1 = 0.9 * b + 0.1 * d, 0.95 * c + 0.05 * d**2
+            root = (c1 / (1 - 0.95**7) + 1e-3).sqrt()
+            decay = 1 - 0.01 * 0.1 if a.dim() > 1 else 1.0
+            new.append((decay * a - 0.01 / (1 - 0.9**7) * b1 / root, b1, c1))
+        return [t for column in zip(*new, strict=True) for t in column]
+
+    leaves = [t.clone().requires_grad_() for t in (*p, *m, *v, *g)]
+    n = len(shapes)
+    after = step(leaves[:n], leaves[n : 2 * n], leaves[2 * n : 3 * n], leaves[3 * n :])
+    clipped, _ = clip(g, 1.5)
+    ours, moments = adamw_step(p, clipped, Moments(m, v), step=7, rate=0.01, settings=settings)
+    for mine, theirs in zip((*ours, *moments.first, *moments.second), after, strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-12)
+    adjoint = [some() for _ in range(3)]
+    expected = torch.autograd.grad(after, leaves, [t for part in adjoint for t in part])
+    pulled = [
+        pull_back_adamw(
+            [part[i][None] for part in adjoint],
+            clipped[i],
+            m[i],
+            v[i],
+            step=7,
+            rate=0.01,
+            settings=settings,
+        )
+        for i in range(n)
+    ]
+    raw = pull_back_clip([each[3] for each in pulled], g, 1.5)
+    got = [each[k] for k in range(3) for each in pulled] + raw
+    for mine, theirs in zip(got, expected, strict=True):
+        assert torch.allclose(mine[0], theirs, rtol=1e-10)
