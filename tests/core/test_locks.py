@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +65,12 @@ def test_a_folder_made_for_work_that_fails_goes_again(tmp_path):
         (tmp_path / "run" / "journal.jsonl").write_text("")
         raise KeyError
     assert (tmp_path / "run" / "journal.jsonl").exists()
+
+
+def test_work_may_take_its_folder_away_and_fail(tmp_path):
+    with pytest.raises(KeyError), locks.hold(tmp_path / "run"):
+        shutil.rmtree(tmp_path / "run")
+        raise KeyError
 
 
 def test_a_lock_taken_away_while_waiting_for_it_is_no_lock(tmp_path, monkeypatch):

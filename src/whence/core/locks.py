@@ -50,7 +50,7 @@ def hold(folder: Path) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if made and [entry.name for entry in folder.iterdir()] == [LOCK]:
+            if made and folder.is_dir() and [entry.name for entry in folder.iterdir()] == [LOCK]:
                 (folder / LOCK).unlink()
                 folder.rmdir()
             raise
