@@ -69,6 +69,8 @@ PUBLIC = {
         "Probabilities",
         "RawDocument",
         "Repeat",
+        "Trace",
+        "TraceSettings",
         "bm25",
         "build_corpus",
         "build_from_documents",
@@ -81,6 +83,7 @@ PUBLIC = {
         "repair_index",
         "shared_spans",
         "spellings",
+        "trace",
         "with_word",
     ],
     "explain": [

@@ -15,6 +15,7 @@ spans       characters <-> tokens
 index       searching: a package of its own
 lookup      BM25, exact spans
 groups      near-duplicates, metadata slices, words
+trace       where a text comes from
 """
 
 from whence.corpus.build import build_corpus, build_from_documents
@@ -35,6 +36,7 @@ from whence.corpus.index import (
 from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
 from whence.corpus.settings import BuildSettings
 from whence.corpus.store import Corpus, check, open_corpus
+from whence.corpus.trace import Trace, TraceSettings, trace
 
 __all__ = [
     "BuildSettings",
@@ -49,6 +51,8 @@ __all__ = [
     "Probabilities",
     "RawDocument",
     "Repeat",
+    "Trace",
+    "TraceSettings",
     "bm25",
     "build_corpus",
     "build_from_documents",
@@ -61,5 +65,6 @@ __all__ = [
     "repair_index",
     "shared_spans",
     "spellings",
+    "trace",
     "with_word",
 ]
