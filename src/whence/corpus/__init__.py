@@ -16,6 +16,7 @@ index       searching: a package of its own
 lookup      BM25, exact spans
 groups      near-duplicates, metadata slices, words
 trace       where a text comes from
+ngrams      language models of the text alone
 """
 
 from whence.corpus.build import build_corpus, build_from_documents
@@ -34,11 +35,24 @@ from whence.corpus.index import (
     repair_index,
 )
 from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
+from whence.corpus.ngrams import (
+    Branch,
+    NgramModel,
+    Perplexity,
+    Sample,
+    continuations,
+    fit_ngrams,
+    ngram_model,
+    open_ngrams,
+    perplexity,
+    sample,
+)
 from whence.corpus.settings import BuildSettings
 from whence.corpus.store import Corpus, check, open_corpus
 from whence.corpus.trace import Trace, TraceSettings, trace
 
 __all__ = [
+    "Branch",
     "BuildSettings",
     "Corpus",
     "Document",
@@ -47,10 +61,14 @@ __all__ = [
     "IndexSettings",
     "LongestMatches",
     "Match",
+    "NgramModel",
     "Occurrence",
     "Probabilities",
     "RawDocument",
     "Repeat",
+    "Perplexity",
+    "RawDocument",
+    "Sample",
     "Trace",
     "TraceSettings",
     "bm25",
@@ -58,11 +76,17 @@ __all__ = [
     "build_from_documents",
     "build_index",
     "check",
+    "continuations",
     "exact_spans",
+    "fit_ngrams",
     "group_by",
     "near_duplicates",
+    "ngram_model",
     "open_corpus",
     "repair_index",
+    "open_ngrams",
+    "perplexity",
+    "sample",
     "shared_spans",
     "spellings",
     "trace",
