@@ -95,6 +95,7 @@ PUBLIC = {
         "shared_spans",
         "spellings",
         "trace",
+        "where",
         "with_word",
     ],
     "explain": [

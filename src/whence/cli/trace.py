@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whence.cli.slices import Run, Until, Where, index_of
+
 if TYPE_CHECKING:
     from whence.corpus import Trace
 
@@ -39,6 +41,9 @@ def trace(
     fold: Annotated[
         bool, typer.Option("--fold", help="Also look for matches equal but for case and blanks.")
     ] = False,
+    where: Where = None,
+    run: Run = None,
+    until: Until = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="page.html or record.json.")
     ] = None,
@@ -63,7 +68,10 @@ def trace(
         edits=edits,
         fold=fold,
     )
-    found = trace_text(open_corpus(corpus), _given(text, file), prompt=prompt, settings=settings)
+    given = _given(text, file)
+    opened = open_corpus(corpus)
+    index = index_of(opened, where, run, until)
+    found = trace_text(opened, given, prompt=prompt, settings=settings, index=index)
     if output is not None:
         found.save(output)
         typer.echo(f"written: {output}", err=True)

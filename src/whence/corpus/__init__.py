@@ -15,6 +15,7 @@ spans       characters <-> tokens
 index       searching: a package of its own
 lookup      BM25, exact spans
 groups      near-duplicates, metadata slices, words
+slices      documents by their metadata
 trace       where a text comes from
 ngrams      language models of the text alone
 """
@@ -48,6 +49,7 @@ from whence.corpus.ngrams import (
     sample,
 )
 from whence.corpus.settings import BuildSettings
+from whence.corpus.slices import where
 from whence.corpus.store import Corpus, check, open_corpus
 from whence.corpus.trace import Trace, TraceSettings, trace
 
@@ -90,5 +92,6 @@ __all__ = [
     "shared_spans",
     "spellings",
     "trace",
+    "where",
     "with_word",
 ]
