@@ -15,6 +15,7 @@ spans       characters <-> tokens
 index       searching: a package of its own
 lookup      BM25, exact spans
 groups      near-duplicates, metadata slices, words
+neighbors   nearest documents by given embeddings
 slices      documents by their metadata
 trace       where a text comes from
 ngrams      language models of the text alone
@@ -36,6 +37,7 @@ from whence.corpus.index import (
     repair_index,
 )
 from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
+from whence.corpus.neighbors import Neighbors, cosine, nearest
 from whence.corpus.ngrams import (
     Branch,
     NgramModel,
@@ -63,6 +65,7 @@ __all__ = [
     "IndexSettings",
     "LongestMatches",
     "Match",
+    "Neighbors",
     "NgramModel",
     "Occurrence",
     "Probabilities",
@@ -79,10 +82,12 @@ __all__ = [
     "build_index",
     "check",
     "continuations",
+    "cosine",
     "exact_spans",
     "fit_ngrams",
     "group_by",
     "near_duplicates",
+    "nearest",
     "ngram_model",
     "open_corpus",
     "repair_index",
