@@ -11,7 +11,7 @@ from whence.core.records import writing
 from whence.corpus.trace.near import NearMatch
 from whence.corpus.trace.relevance import level
 from whence.corpus.trace.settings import HIGH, MEDIUM
-from whence.corpus.trace.trace import Source, Span, Trace, context_of
+from whence.corpus.trace.trace import Source, Span, Trace
 
 _NEAR_SHOWN = 20
 
@@ -124,9 +124,7 @@ def _span(trace: Trace, number: int, span: Span) -> Markup:
 
 
 def _source(trace: Trace, span: Span, source: Source) -> Markup:
-    before, match, after = context_of(
-        trace.corpus, source.document, source.offset, source.offset + span.tokens
-    )
+    before, match, after = trace.context(span, source)
     name = level(source.relevance)
     copies = f"{source.copies} documents with these words" if source.copies > 1 else None
     head = tag(

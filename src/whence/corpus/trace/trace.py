@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from whence.core.errors import CorpusError
 from whence.core.records import write_json
@@ -38,7 +37,6 @@ from whence.corpus.trace.settings import TraceSettings
 from whence.corpus.trace.spans import Candidate, candidates
 
 VERSION = 1
-_AROUND = 40  # tokens of a document shown on either side of a span
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +136,31 @@ class Trace:
         order = sorted(sources.values(), key=lambda s: (-s.relevance, s.document))
         return [(source, tuple(held[source.document])) for source in order]
 
+    def context(self, span: Span, source: Source, around: int = 40) -> tuple[str, str, str]:
+        """A span in one of its documents: what stands before it, itself, what stands after.
+
+        Args:
+            span: one of these.
+            source: one of its documents.
+            around: tokens shown on either side.
+        """
+        corpus = self.corpus
+        base, stop = (int(b) for b in corpus.offsets[source.document : source.document + 2])
+        first = base + source.offset
+        last = first + span.tokens
+        low, high = max(base, first - around), min(stop, last + around)
+        before, match, after = (
+            corpus.decode(corpus.tokens[start:end]) if start < end else ""
+            for start, end in ((low, first), (first, last), (last, high))
+        )
+        # A token often begins with the blank before its word.
+        blank = match[: len(match) - len(match.lstrip())]
+        return (
+            ("… " if low > base else "") + before + blank,
+            match[len(blank) :],
+            after + (" …" if high < stop else ""),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The record: plain data."""
         return {
@@ -233,22 +256,6 @@ def trace(
     return Trace(
         corpus, text, prompt, tokens, len(every), _covered(text, every), spans, near, settings
     )
-
-
-def context_of(
-    corpus: Corpus, document: int, start: int, end: int, around: int = _AROUND
-) -> tuple[str, str, str]:
-    """Tokens [start, end) of a document as text, with what stands before and after."""
-    base, stop = int(corpus.offsets[document]), int(corpus.offsets[document + 1])
-    low, high = max(base, base + start - around), min(stop, base + end + around)
-    tokens: Int64[np.ndarray, " token"] = corpus.tokens[low:high].astype(np.int64)
-    first, last = base + start - low, base + end - low
-    cut = ("… " if low > base else ""), (" …" if high < stop else "")
-    before, match, after = (
-        corpus.decode(part) if len(part) else ""
-        for part in (tokens[:first], tokens[first:last], tokens[last:])
-    )
-    return cut[0] + before, match, after + cut[1]
 
 
 def _rarest(

@@ -5,7 +5,8 @@ prompt       the prompt, its tokens coloured by what they carry
 components   heads and MLPs by layer
 documents    the documents that methods name, with the stretches they share marked
 checks       what was taken away, and what was predicted beside what was measured
-making       what the corpus says, coverage, costs, how to make it again
+corpus       what the text alone says, beside the model
+making       coverage, costs, how to make it again
 parts        tables, badges and bars that several sections use
 style.css    how it looks, on top of what every page has (`core.page`)
 

@@ -14,8 +14,9 @@ from whence.core.records import writing
 from whence.explain.reading import Record, nats, probability, summary, visible
 from whence.explain.report.checks import checks_section
 from whence.explain.report.components import components_section
+from whence.explain.report.corpus import corpus_section
 from whence.explain.report.documents import documents_section
-from whence.explain.report.making import corpus_section, making_section
+from whence.explain.report.making import making_section
 from whence.explain.report.prompt import prompt_section
 
 

@@ -151,6 +151,6 @@ def _outcome(found: Mapping[str, Any] | None) -> Child:
     return join(number(found["measured"]), tag("br"), badge(found["verdict"]))
 
 
-def details(title: str, *body: Child) -> Markup:
+def details(title: Child, *body: Child) -> Markup:
     """A part that is folded away."""
     return tag("details", tag("summary", title), *body)
