@@ -4,16 +4,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.corpus.plain_index import PlainIndex
+from tests.corpus.brute import Brute
 from tests.corpus.samples import make
 from whence.core.errors import CorpusError
 from whence.corpus import continuations, ngram_model, sample
 
+TEXTS = ["abcabd", "abcab", "abd", "bcabca", "dab"]
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    texts = ["abcabd", "abcab", "abd", "bcabca", "dab"]
-    return make(tmp_path_factory, texts, tokenizer="bytes")
+    return make(tmp_path_factory, TEXTS, tokenizer="bytes")
+
+
+@pytest.fixture(scope="module")
+def brute():
+    return Brute([text.encode() for text in TEXTS])
 
 
 def test_equal_seeds_give_equal_texts(corpus):
@@ -58,12 +64,10 @@ def test_infinity_grams_follow_the_longest_context_and_may_end(corpus):
     assert sample(corpus, None, "zbcab", tokens=1, seed=1).contexts in {(), (4,)}
 
 
-def test_fewest_asks_for_shorter_contexts(corpus):
+def test_fewest_asks_for_shorter_contexts(corpus, brute):
     # Only "ab" occurs seven times: seven continuations, ends among them.
-    index = PlainIndex.of(corpus)
-    count = index.count(corpus.encode("ab").tolist())
-    following = index.next(corpus.encode("ab").tolist())
-    expected = dict(zip(following.tokens.tolist(), following.counts / count, strict=True))
+    count = brute.count(b"ab")
+    expected = {token: n / count for n, token in brute.next(b"ab")}
     expected[-1] = 1 - sum(expected.values())
     assert fits(drawn(corpus, None, "zbcab", fewest=count), expected, 600)
 
@@ -80,16 +84,15 @@ def test_mistakes(corpus, options):
         sample(corpus, None, "a", **options)
 
 
-def test_the_tree_counts(corpus):
+def test_the_tree_counts(corpus, brute):
     tree = continuations(corpus, "ab", depth=3, breadth=2)
-    index = PlainIndex.of(corpus)
 
     def check(branch, tokens):
-        assert branch.count == index.count(tokens)
-        following = index.next(tokens)
-        assert branch.kinds == len(following.tokens)
-        assert branch.ends == branch.count - following.counts.sum()
-        for child, token, count in zip(branch.children, *following, strict=False):
+        assert branch.count == brute.count(tokens)
+        following = brute.next(tokens)
+        assert branch.kinds == len(following)
+        assert branch.ends == branch.count - len(brute.after(tokens))
+        for child, (count, token) in zip(branch.children, following, strict=False):
             assert child.token == token
             assert child.count == count
             assert child.probability == count / branch.count
@@ -98,7 +101,7 @@ def test_the_tree_counts(corpus):
     def deepest(branch):
         return 1 + max(map(deepest, branch.children), default=-1)
 
-    check(tree, corpus.encode("ab").tolist())
+    check(tree, list(b"ab"))
     assert deepest(tree) == 3
     assert tree.to_json()["children"][0]["text"] == tree.children[0].text
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.corpus.plain_index import PlainIndex
 from tests.corpus.samples import make
 from whence.core.errors import CorpusError
 from whence.corpus import TraceSettings, open_corpus, trace
@@ -70,9 +69,7 @@ def test_no_span_can_be_made_longer(tmp_path_factory, text, documents):
     text = " ".join(text)
     texts = [" ".join(words) for words in documents]
     corpus = make(tmp_path_factory, texts, tokenizer="bytes")
-    found = trace(
-        corpus, text, settings=TraceSettings(keep=1.0, shortest=1), index=PlainIndex.of(corpus)
-    )
+    found = traced(corpus, text, keep=1.0, shortest=1)
     bounds = words_of(text)
     # By brute force over words: what stands in a document from a word's beginning to its end,
     # and in no longer such stretch. A blank before it is the same stretch.
@@ -91,7 +88,7 @@ def test_no_span_can_be_made_longer(tmp_path_factory, text, documents):
 def test_without_bounds_spans_are_the_maximal_matches(corpora):
     for name in ("bytes", "bpe"):
         corpus = corpora[name]
-        index = PlainIndex.of(corpus)
+        index = corpus.index()
         text = "The cat sat on the mat. Émile was born in 東京, def f"
         tokens = corpus.encode(" " + text)
         expected = {
@@ -164,7 +161,7 @@ def test_token_counts(corpus):
 
 
 def test_a_slice(speeches):
-    only = PlainIndex.of(speeches).restricted([False, True, False, False, False])
+    only = speeches.index().restricted(np.arange(5) == 1)
     found = trace(speeches, "we shall pay any price, bear any burden", index=only, settings=ALL)
     assert {s.id for span in found.spans for s in span.documents} == {"d1"}
 

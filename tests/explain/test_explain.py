@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.corpus.plain_index import PlainIndex
+from tests.corpus.brute import Brute
 from whence.core import Behavior
 from whence.core.errors import BehaviorError, PlanError, RunError
 from whence.core.records import canonical
@@ -97,11 +97,11 @@ def test_every_token_has_the_corpus_s_probability_beside_the_model_s(explained, 
     tokens = record["corpus_says"]["tokens"]
     behavior = record["behavior"]
     assert "".join(t["text"] for t in tokens) == behavior["prompt"] + behavior["target"]
-    index = PlainIndex.of(corpus)
-    expected = index.infinity_probabilities([t["id"] for t in tokens])
-    np.testing.assert_allclose([t["corpus"] for t in tokens], expected.probability)
-    assert [t["context_tokens"] for t in tokens] == expected.length.tolist()
-    assert [t["count"] for t in tokens] == expected.count.tolist()
+    brute = Brute([corpus.document(i).tokens.tolist() for i in range(corpus.n_documents)])
+    ids = [t["id"] for t in tokens]
+    for i, token in enumerate(tokens):
+        found = (token["corpus"], token["context_tokens"], token["context_count"], token["count"])
+        assert found == brute.infinity(ids, i)
     # All that comes before the target is a continuation of the first token, too.
     split = len(tokens[0]["text"])
     text = behavior["prompt"] + behavior["target"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from whence.core.errors import RunError
 from whence.core.records import MANIFEST, check_sizes, digest_file, read_json, write_json

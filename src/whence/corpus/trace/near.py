@@ -177,7 +177,8 @@ def _furthest(mine: Sequence[str], theirs: Sequence[str], edits: int) -> list[tu
 
     Returns:
         For each number of edits: words of mine and of theirs, both ending in equal words; never
-        shorter than with fewer edits.
+        shorter than with fewer edits. On each diagonal only the furthest place is kept; where
+        that one ends in an edit, an equal word just before it may be missed.
     """
     reach: dict[int, int] = {0: _agree(mine, theirs, 0, 0)}  # diagonal -> words of mine
     best = [(reach[0], reach[0])]
