@@ -63,10 +63,14 @@ def token_counts(corpus: Corpus) -> TokenCounts:
         # As many whole documents as fit, and at least one.
         last = int(np.searchsorted(offsets, offsets[first] + _TOKENS, side="right")) - 1
         last = max(last, first + 1)
-        tokens = corpus.tokens[offsets[first] : offsets[last]].astype(np.int64)
+        tokens = corpus.tokens[offsets[first] : offsets[last]]
         occurrences += np.bincount(tokens, minlength=size)
         owner = np.repeat(np.arange(last - first), np.diff(offsets[first : last + 1]))
-        documents += np.bincount(np.unique(owner * size + tokens) % size, minlength=size)
+        # Equal tokens together, in the order of their documents: each document counts once.
+        order = np.argsort(tokens, kind="stable")
+        tokens, owner = tokens[order], owner[order]
+        again = (tokens[1:] == tokens[:-1]) & (owner[1:] == owner[:-1])
+        documents += np.bincount(tokens[np.append(True, ~again)], minlength=size)
         first = last
     return TokenCounts(occurrences, documents)
 

@@ -93,8 +93,11 @@ def candidates(corpus: Corpus, index: Index, text: str, settings: TraceSettings)
         settings: the bounds of a span.
     """
     found: dict[tuple[int, int], set[Tokens]] = {}
-    for reading in readings(corpus, text):
-        for start, end in _token_spans(index, text, reading, settings):
+    first, *others = readings(corpus, text)
+    longest = index.longest_matches(first.tokens).lengths
+    heads = [(other, _of_head(index, other, first, longest)) for other in others]
+    for reading, lengths in [(first, longest), *heads]:
+        for start, end in _token_spans(text, reading, lengths, settings):
             place = _stripped(text, int(reading.starts[start]), int(reading.ends[end - 1]))
             found.setdefault(place, set()).add(tuple(reading.tokens[start:end].tolist()))
     kept = _maximal(found)
@@ -106,12 +109,30 @@ def candidates(corpus: Corpus, index: Index, text: str, settings: TraceSettings)
     return [Candidate(*place, tuple(sorted(found[place])), totals[place]) for place in kept]
 
 
+def _of_head(
+    index: Index, other: Reading, first: Reading, longest: Int64[np.ndarray, " token"]
+) -> Int64[np.ndarray, " other"]:
+    """Lengths of the matches that begin where another reading differs from the first; else 0.
+
+    From where the two agree, so do their matches; one that begins before reaches at most as far
+    as the match that begins where they meet.
+    """
+    shorter = min(len(other.tokens), len(first.tokens))
+    same = other.tokens[::-1][:shorter] == first.tokens[::-1][:shorter]
+    agree = int(np.argmin(same)) if not same.all() else shorter  # tokens at the end
+    meet = len(other.tokens) - agree
+    stop = meet + (int(longest[len(first.tokens) - agree]) if agree else 0)
+    lengths = np.zeros(len(other.tokens), np.int64)
+    if meet:
+        lengths[:meet] = index.longest_matches(other.tokens[:stop]).lengths[:meet]
+    return lengths
+
+
 def _token_spans(
-    index: Index, text: str, reading: Reading, settings: TraceSettings
+    text: str, reading: Reading, lengths: Int64[np.ndarray, " token"], settings: TraceSettings
 ) -> Iterator[tuple[int, int]]:
     """Spans of tokens as long as they can be, none inside an earlier one."""
     begins, ends = _bounds(text, reading, whole_words=settings.whole_words)
-    lengths = index.longest_matches(reading.tokens).lengths
     stops = _stops(text, reading) if settings.within_sentences else None
     furthest = 0
     # The last place at or before each where a span may end.

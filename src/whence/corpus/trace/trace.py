@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from whence.core.errors import CorpusError
 from whence.core.records import write_json
@@ -236,10 +237,11 @@ def trace(
     settings = settings or TraceSettings()
     index = corpus.index() if index is None else index
     every = candidates(corpus, index, text, settings)
-    tokens = len(corpus.encode(text))
+    query = corpus.encode(prompt + text)
+    tokens = len(query) - (len(corpus.encode(prompt)) if prompt else 0)
     kept = _rarest(corpus, every, math.ceil(settings.keep * tokens))
     places = [_places(index, candidate, settings.candidates) for candidate, _ in kept]
-    scored = _scored(corpus, prompt + text, places)
+    scored = _scored(corpus, query, places)
     spans = tuple(
         Span(
             candidate.start,
@@ -273,9 +275,13 @@ def _places(index: Index, candidate: Candidate, limit: int) -> list[Occurrence]:
     return list(first.values())
 
 
-def _scored(corpus: Corpus, query: str, places: Sequence[Sequence[Occurrence]]) -> dict[int, float]:
+def _scored(
+    corpus: Corpus,
+    query: Int64[np.ndarray, " token"],
+    places: Sequence[Sequence[Occurrence]],
+) -> dict[int, float]:
     documents = sorted({o.document for where in places for o in where})
-    values = relevance(corpus, corpus.encode(query), documents)
+    values = relevance(corpus, query, documents)
     return dict(zip(documents, values.tolist(), strict=True))
 
 
