@@ -129,7 +129,7 @@ def _framed(
     lengths = corpus.lengths[chosen] + 2
     begins = np.concatenate([[0], np.cumsum(lengths)])
     stream: Int64[np.ndarray, " place"]
-    stream = _mapped(folder / "stream.bin", np.int64, int(begins[-1]))
+    stream = mapped(folder / "stream.bin", np.int64, int(begins[-1]))
     for which, begin, length in zip(chosen, begins, lengths, strict=False):
         stream[begin] = symbols.start
         tokens = corpus.tokens[corpus.offsets[which] : corpus.offsets[which + 1]]
@@ -148,7 +148,7 @@ def _longer(
 ) -> tuple[Counted, Int64[np.ndarray, " place"]]:
     """The n-grams one token longer, and their numbers at every place; -1 where there is none."""
     n = shorter.order + 1
-    new = _mapped(folder / f"numbers-{n}.bin", np.int64, len(stream))
+    new = mapped(folder / f"numbers-{n}.bin", np.int64, len(stream))
     new[:] = -1
     names = ("keys", "counts", "endings")
     files = {name: (folder / f"{name}-{n}.bin").open("wb") for name in names}
@@ -170,7 +170,7 @@ def _longer(
     finally:
         for file in files.values():
             file.close()
-    keys, counts, endings = (_mapped(folder / f"{x}-{n}.bin", np.int64, total) for x in names)
+    keys, counts, endings = (mapped(folder / f"{x}-{n}.bin", np.int64, total) for x in names)
     return Counted(n, keys, counts, endings, None), new
 
 
@@ -206,13 +206,13 @@ def _ranges(counts: Int64[np.ndarray, " ngram"], room: int) -> Iterator[tuple[in
 
 def _with_continuations(shorter: Counted, longer: Counted, folder: Path) -> Counted:
     n = len(shorter.keys)
-    found = _mapped(folder / f"continuations-{shorter.order}.bin", np.int64, n)
+    found = mapped(folder / f"continuations-{shorter.order}.bin", np.int64, n)
     for start in range(0, len(longer.keys), _CHUNK):
         np.add.at(found, np.asarray(longer.endings[start : start + _CHUNK]), 1)
     return Counted(shorter.order, shorter.keys, shorter.counts, shorter.endings, found)
 
 
-def _mapped(path: Path, kind: Any, length: int) -> Any:
+def mapped(path: Path, kind: Any, length: int) -> Any:
     """An array in a file, made if it is not there; an empty one has no file."""
     if length == 0:
         return np.zeros(0, kind)

@@ -25,11 +25,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from whence.corpus.ngrams.counting import Counted, Symbols
+from whence.corpus.ngrams.counting import Counted, Symbols, mapped
 
 FALLBACK = (0.5, 1.0, 1.5)
 _CHUNK = 1 << 20
@@ -63,52 +64,70 @@ class Smoothed:
     discounts: Discounts
 
 
-def smooth(counted: Sequence[Counted], symbols: Symbols) -> Iterator[Smoothed]:
-    """Probabilities of every order, from 1 up.
+def smooth(counted: Sequence[Counted], symbols: Symbols, folder: Path) -> Iterator[Smoothed]:
+    """Probabilities of every order, from 1 up; memory holds a chunk of them.
 
-    Memory holds two orders' results (four bytes an n-gram each) and a chunk of the counts.
+    Args:
+        counted: of every order.
+        symbols: of the vocabulary.
+        folder: for the results' files, which the caller removes.
     """
     start = symbols.start  # the number of the first n-gram that begins with a document's start
     lower = np.full(symbols.total, 1 / (symbols.total - 1), np.float32)
     for found in counted:
-        if found.order > 1:
+        n = found.order
+        if n > 1:
             start = int(np.searchsorted(found.keys, start * symbols.total))
-        adjusted = _adjusted(found, start, symbols)
-        discounts = discounts_of(adjusted)
-        contexts = 1 if found.order == 1 else len(counted[found.order - 2].keys)
-        probability = np.zeros(len(found.keys), np.float32)
-        backoff = np.ones(contexts, np.float32)
-        for low, high in _chunks(found.keys, symbols.total, whole=found.order == 1):
-            parents = found.keys[low:high] // symbols.total if found.order > 1 else 0
+        discounts = discounts_of(_counts_of_counts(found, start))
+        contexts = 1 if n == 1 else len(counted[n - 2].keys)
+        probability = mapped(folder / f"probability-{n}.bin", np.float32, len(found.keys))
+        backoff = mapped(folder / f"backoff-{n}.bin", np.float32, contexts)
+        backoff[:] = 1
+        for low, high in _chunks(found.keys, symbols.total, whole=n == 1):
+            parents = found.keys[low:high] // symbols.total if n > 1 else 0
             part, names, freed = _interpolated(
-                adjusted[low:high],
+                _adjusted(found, start, low, high),
                 np.broadcast_to(parents, high - low),
                 lower[found.endings[low:high]],
                 discounts.values,
             )
             probability[low:high] = part
             backoff[names] = freed
-        if found.order == 1:
+        if n == 1:
             probability[symbols.start] = 0.0
         yield Smoothed(probability, backoff, discounts)
         lower = probability
 
 
-def _adjusted(found: Counted, start: int, symbols: Symbols) -> Int64[np.ndarray, " ngram"]:
-    if found.continuations is None:
-        adjusted = np.array(found.counts)
-    else:
-        adjusted = np.array(found.continuations)
-        # Nothing can come before a document's start.
-        adjusted[start:] = np.where(adjusted[start:] == 0, found.counts[start:], adjusted[start:])
-    if found.order == 1:
-        adjusted[symbols.start] = 0
-    return adjusted
+def _adjusted(found: Counted, start: int, low: int, high: int) -> Int64[np.ndarray, " ngram"]:
+    """The counts that smoothing uses, of n-grams [low, high)."""
+    counts = np.array(found.counts[low:high])
+    if found.continuations is not None:
+        # Nothing can come before a document's start, so what begins with it keeps its counts.
+        inside = np.arange(low, high) < start
+        continuations = found.continuations[low:high]
+        counts = np.where(inside | (continuations > 0), continuations, counts)
+    if found.order == 1 and low <= start < high:
+        counts[start - low] = 0  # it is never predicted
+    return counts
 
 
-def discounts_of(adjusted: Int64[np.ndarray, " ngram"]) -> Discounts:
-    """The three discounts of an order, or the fallback where they cannot be estimated."""
-    n1, n2, n3, n4 = (int(np.count_nonzero(adjusted == c)) for c in (1, 2, 3, 4))
+def _counts_of_counts(found: Counted, start: int) -> Int64[np.ndarray, " count"]:
+    """How many n-grams have a count of 0, 1, 2, 3 and 4."""
+    total = np.zeros(6, np.int64)
+    for low in range(0, len(found.keys), _CHUNK):
+        counts = _adjusted(found, start, low, min(low + _CHUNK, len(found.keys)))
+        total += np.bincount(np.minimum(counts, 5), minlength=6)
+    return total[:5]
+
+
+def discounts_of(counts: Int64[np.ndarray, " count"]) -> Discounts:
+    """The three discounts of an order, or the fallback where they cannot be estimated.
+
+    Args:
+        counts: how many n-grams have a count of 0, 1, 2, 3 and 4.
+    """
+    n1, n2, n3, n4 = (int(count) for count in counts[1:5])
     if not (n1 and n2 and n3):
         return Discounts(FALLBACK, estimated=False)
     y = n1 / (n1 + 2 * n2)

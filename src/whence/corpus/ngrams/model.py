@@ -194,15 +194,15 @@ def fit_ngrams(
 ) -> NgramModel:
     """Make an n-gram model and write its sealed folder.
 
-    While it is made, files of about 40 bytes a token lie in that folder as well.
+    While it is made, about 24 bytes a token and 40 for each different n-gram of any order lie in
+    that folder as well (for 2.4 million tokens of English and order 5, about 340 MB).
 
     Args:
         corpus: the documents.
         folder: the model, a folder that does not exist yet.
         order: tokens of the longest n-gram, from 1 to 12.
         documents: which of them count; all by default.
-        memory: bytes for sorting places; results need about 8 more for each n-gram of the two
-            highest orders.
+        memory: bytes for sorting, the larger part of what is needed.
 
     Raises:
         CorpusError: the order cannot be, or no document is chosen.
@@ -222,14 +222,14 @@ def fit_ngrams(
         work.mkdir()
         counted = count_ngrams(corpus, order, work, documents=documents, memory=memory)
         discounts = []
-        for n, smoothed in enumerate(smooth(counted, symbols), 1):
+        for n, smoothed in enumerate(smooth(counted, symbols, work), 1):
             save_array(temporary / f"keys-{n}.npy", counted[n - 1].keys)
             save_array(temporary / f"probabilities-{n}.npy", smoothed.probability)
             save_array(temporary / f"backoffs-{n}.npy", smoothed.backoff)
             discounts.append(smoothed.discounts)
         chosen = None if documents is None else digest(np.packbits(documents).tobytes())
         sizes = [len(each.keys) for each in counted]
-        del counted
+        del counted, smoothed
         _remove(work)
         write_json(
             temporary / _RECORD,
