@@ -45,6 +45,8 @@ def corpus(tmp_path_factory):
     texts = [
         "we shall pay any price, bear any burden, meet any hardship, support any friend",
         "With malice toward none;\n  with CHARITY for all; with firmness in the right",
+        # Word for word what is traced below: it must not hide what is only near.
+        "So we shall pay every price, bear any burden, meet any hardship.",
         "an unrelated text about the weather of the coast and its winds",
     ]
     return make(tmp_path_factory, texts, vocab_size=400)

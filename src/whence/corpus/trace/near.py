@@ -1,15 +1,14 @@
 """Near-verbatim matches: the same words but for a few, or but for case, blanks and marks.
 
-Seed and extend. A run of words that stands verbatim in the corpus is a seed; around each of its
-occurrences the match grows in both directions, word by word, as long as the edits last (a word
-put in, left out or replaced; case, blanks and punctuation cost nothing). How far it can grow
-with d edits follows from how far with d - 1 (Landau and Vishkin), so an extension costs a few
-dozen comparisons for each edit.
+Seed and extend. Every run of a few words (three, unless told otherwise) that stands verbatim in
+the corpus is a seed; around each of its occurrences the match grows in both directions, word by
+word, as long as the edits last (a word put in, left out or replaced; case, blanks and
+punctuation cost nothing). How far it can grow with d edits follows from how far with d - 1
+(Landau and Vishkin), so an extension costs a few dozen comparisons for each edit.
 
-A match of m words with k edits between its words has an exact run of at least
-floor((m - k) / (k + 1)) words, so with a seed of s words every match of (s + 1)(k + 1) words or
-more is found, as long as its seed is written in the same case and is not among those whose
-occurrences are too many to look at. What only differs in case in *every* word has no seed.
+Between k edits lie k + 1 runs without one, so a match of s (k + 1) words or more has a run of s
+words. If that is written the same in both, marks between its words included, and occurs no
+more than `common` times, the match is found. What differs in case in every few words is missed.
 
 References: Landau and Vishkin, "Fast parallel and serial approximate string matching", 1989;
 the seeds as in Altschul et al., "Basic local alignment search tool", 1990.
@@ -21,10 +20,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from whence.corpus.index import Index, Occurrence
+import numpy as np
+
+from whence.corpus.index import Index
 from whence.corpus.store import Corpus
 from whence.corpus.trace.settings import TraceSettings
-from whence.corpus.trace.spans import candidates
+from whence.corpus.trace.spans import Tokens, readings
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _SHOWN = 50
@@ -79,23 +80,24 @@ def near_matches(
         corpus: the documents.
         index: of the corpus or a slice of it.
         text: what is traced.
-        settings: edits, seed, and how many occurrences of a seed are looked at.
+        settings: edits, seed, and how common a seed may be.
     """
     mine = _words(text)
     documents: dict[int, _Words] = {}
-    found: dict[int, list[NearMatch]] = {}
-    seen: set[tuple[int, int, int]] = set()
-    for first, last, place in _seeds(corpus, index, text, mine, settings):
-        theirs = documents.setdefault(place.document, _words(corpus.text(place.document)))
-        for at in _occurrences(mine.folded[first:last], theirs.folded):
-            # Seeds of one match lie on one diagonal until an edit shifts it.
-            if (place.document, at - first, first) in seen:
-                continue
-            seen.add((place.document, at - first, first))
-            match = _grown(corpus, mine, theirs, (first, at), last - first, place, settings)
-            if match is not None:
-                found.setdefault(place.document, []).append(match)
-    every = [match for matches in found.values() for match in _outermost(matches)]
+    found: dict[int, list[_Grown]] = {}
+    for first, document in _seeds(corpus, index, mine, settings):
+        if document not in documents:
+            documents[document] = _words(corpus.text(document))
+        theirs, known = documents[document], found.setdefault(document, [])
+        for at in _occurrences(mine.folded[first : first + settings.seed], theirs.folded):
+            if not any(grown.holds(first, at, settings.seed) for grown in known):
+                known.append(_grown(mine, theirs, (first, at), settings.seed, settings.edits))
+    every = [
+        _match(corpus, mine, documents[document], document, grown)
+        for document, matches in found.items()
+        for grown in _outermost(matches)
+    ]
+    every = [match for match in every if match.text != match.document_text]
     every.sort(key=lambda m: (m.edits - m.words, m.start, m.document))
     return tuple(every[:_SHOWN])
 
@@ -110,23 +112,22 @@ def _words(text: str) -> _Words:
 
 
 def _seeds(
-    corpus: Corpus, index: Index, text: str, mine: _Words, settings: TraceSettings
-) -> Iterator[tuple[int, int, Occurrence]]:
-    """Runs of words (first, last) that stand verbatim in the corpus, and one place of each a time.
-
-    A run that occurs too often is skipped: it seeds every document.
-    """
-    starts = [start for start, _ in mine.spans]
-    for candidate in candidates(corpus, index, text, settings):
-        inside = [i for i, at in enumerate(starts) if candidate.start <= at < candidate.end]
-        if len(inside) < settings.seed or candidate.count > settings.candidates:
-            continue
-        documents: set[int] = set()
-        for tokens in candidate.sequences:
-            for place in index.locate(tokens, settings.candidates):
-                if place.document not in documents:
-                    documents.add(place.document)
-                    yield inside[0], inside[-1] + 1, place
+    corpus: Corpus, index: Index, mine: _Words, settings: TraceSettings
+) -> Iterator[tuple[int, int]]:
+    """Runs of `seed` words by their first, each with a document that holds it verbatim."""
+    queries: dict[tuple[int, Tokens], None] = {}
+    for reading in readings(corpus, mine.text):
+        # The tokens of a run: a word's first token may begin with the blank before it.
+        firsts = np.searchsorted(reading.ends, [start for start, _ in mine.spans], side="right")
+        lasts = np.searchsorted(reading.ends, [end for _, end in mine.spans], side="left") + 1
+        for first in range(len(mine.spans) - settings.seed + 1):
+            low, high = firsts[first], lasts[first + settings.seed - 1]
+            queries[first, tuple(reading.tokens[low:high].tolist())] = None
+    counts = index.count_many([tokens for _, tokens in queries]) if queries else ()
+    for (first, tokens), count in zip(queries, counts, strict=True):
+        if 0 < count <= settings.common:
+            for document in sorted({place.document for place in index.locate(tokens)}):
+                yield first, document
 
 
 def _occurrences(run: Sequence[str], words: Sequence[str]) -> list[int]:
@@ -134,41 +135,57 @@ def _occurrences(run: Sequence[str], words: Sequence[str]) -> list[int]:
     return [i for i in range(len(words) - n + 1) if tuple(words[i : i + n]) == tuple(run)]
 
 
-def _grown(
-    corpus: Corpus,
-    mine: _Words,
-    theirs: _Words,
-    seed: tuple[int, int],
-    length: int,
-    place: Occurrence,
-    settings: TraceSettings,
-) -> NearMatch | None:
-    """The longest match around a seed within the edits; None if that is a verbatim one."""
-    (a, b), k = seed, settings.edits
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A match as runs of words: [first, last) of mine and of theirs."""
+
+    mine: tuple[int, int]
+    theirs: tuple[int, int]
+    edits: int
+
+    def holds(self, a: int, b: int, length: int) -> bool:
+        """Whether a run of words at a (mine) and b (theirs) lies inside."""
+        return (
+            self.mine[0] <= a
+            and a + length <= self.mine[1]
+            and self.theirs[0] <= b
+            and b + length <= self.theirs[1]
+        )
+
+
+def _grown(mine: _Words, theirs: _Words, seed: tuple[int, int], length: int, k: int) -> _Grown:
+    """The longest match around a seed of `length` words with at most k edits."""
+    a, b = seed
     right = _furthest(mine.folded[a + length :], theirs.folded[b + length :], k)
     left = _furthest(mine.folded[:a][::-1], theirs.folded[:b][::-1], k)
-    best = max(
+    up, down = max(
         ((i, j) for i in range(k + 1) for j in range(k + 1 - i)),
         # An edit must win more than the words it costs.
         key=lambda pair: (left[pair[0]][0] + right[pair[1]][0] - 2 * sum(pair), -sum(pair)),
     )
-    (up, their_up), (down, their_down) = left[best[0]], right[best[1]]
-    first, last = a - up, a + length + down
-    start, end = mine.spans[first][0], mine.spans[last - 1][1]
-    there = theirs.spans[b - their_up][0], theirs.spans[b + length + their_down - 1][1]
-    said, written = mine.text[start:end], theirs.text[slice(*there)]
-    if said == written:
-        return None
+    return _Grown(
+        (a - left[up][0], a + length + right[down][0]),
+        (b - left[up][1], b + length + right[down][1]),
+        up + down,
+    )
+
+
+def _match(corpus: Corpus, mine: _Words, theirs: _Words, document: int, grown: _Grown) -> NearMatch:
+    (start, end), (there, then) = (
+        (words.spans[first][0], words.spans[last - 1][1])
+        for words, (first, last) in ((mine, grown.mine), (theirs, grown.theirs))
+    )
     return NearMatch(
         start,
         end,
-        said,
-        last - first,
-        sum(best),
-        corpus.ids[place.document],
-        place.document,
-        *there,
-        written,
+        mine.text[start:end],
+        grown.mine[1] - grown.mine[0],
+        grown.edits,
+        corpus.ids[document],
+        document,
+        there,
+        then,
+        theirs.text[there:then],
     )
 
 
@@ -213,11 +230,10 @@ def _agree(mine: Sequence[str], theirs: Sequence[str], i: int, j: int) -> int:
     return n
 
 
-def _outermost(matches: list[NearMatch]) -> list[NearMatch]:
-    """Of the matches in one document, those that no other one holds."""
-    ordered = sorted(set(matches), key=lambda m: (m.start, -m.end, m.edits))
-    kept: list[NearMatch] = []
-    for match in ordered:
-        if not any(other.start <= match.start and match.end <= other.end for other in kept):
+def _outermost(matches: list[_Grown]) -> list[_Grown]:
+    """Of the matches in one document, those whose words of mine no other one holds."""
+    kept: list[_Grown] = []
+    for match in sorted(matches, key=lambda m: (m.mine[0], -m.mine[1], m.edits, m.theirs)):
+        if not any(o.mine[0] <= match.mine[0] and match.mine[1] <= o.mine[1] for o in kept):
             kept.append(match)
     return kept

@@ -29,6 +29,7 @@ class TraceSettings:
             0 looks for verbatim matches alone.
         fold: look for matches that are equal but for case, blanks and punctuation between words.
         seed: words that a near-verbatim match has in one verbatim piece.
+        common: occurrences from which such a piece is too common to begin with.
     """
 
     keep: float = 0.05
@@ -40,6 +41,7 @@ class TraceSettings:
     edits: int = 0
     fold: bool = False
     seed: int = 3
+    common: int = 100
 
     def __post_init__(self) -> None:
         for name, lowest in (
@@ -48,6 +50,7 @@ class TraceSettings:
             ("candidates", 1),
             ("edits", 0),
             ("seed", 1),
+            ("common", 1),
         ):
             if getattr(self, name) < lowest:
                 raise _wrong(name, f"at least {lowest}", getattr(self, name))
