@@ -22,7 +22,14 @@ from jaxtyping import Bool, Float, Float64, Int64, Integer
 
 from whence.core.errors import BusyError, CorpusError, DamagedError
 from whence.core.locks import hold
-from whence.core.records import building, check_sizes, digest, read_json, write_json
+from whence.core.records import (
+    building,
+    check_sizes,
+    digest,
+    full_disk_is_an_error,
+    read_json,
+    write_json,
+)
 from whence.corpus.arrays import open_array, save_array
 from whence.corpus.ngrams.counting import Symbols, count_ngrams, lookup
 from whence.corpus.ngrams.kneser_ney import smooth
@@ -167,7 +174,7 @@ def ngram_model(corpus: Corpus, order: int = ORDER, *, memory: int = MEMORY) -> 
     folder = corpus.path / f"ngrams-{order}"
     while not folder.exists():
         try:
-            with hold(corpus.path):
+            with full_disk_is_an_error(folder), hold(corpus.path):
                 if not folder.exists():
                     fit_ngrams(corpus, folder, order, memory=memory)
         except BusyError:
