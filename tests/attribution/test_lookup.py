@@ -1,6 +1,6 @@
 import numpy as np
 
-from whence.attribution import bm25, exact_spans, random_order
+from whence.attribution import bm25, embedding, exact_spans, random_order
 from whence.core import Behavior
 from whence.corpus import BuildSettings, RawDocument, build_from_documents
 from whence.interventions import document_causes
@@ -48,3 +48,14 @@ def test_random_order_depends_on_its_seed_alone(tmp_path):
     first, again, other = (random_order(BEHAVIORS, causes, seed).values for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
+
+
+def test_embeddings_rank_by_the_model_s_own_states(demo_run, demo_world):
+    corpus, model = demo_run.corpus(), demo_run.model()
+    # A document as a question is nearest to itself.
+    asked = [Behavior(corpus.text(i)[:-4], corpus.text(i)[-4:]) for i in (3, 17)]
+    scores = embedding(model, corpus, asked, document_causes(corpus))
+    assert [int(scores.top(b, 1)[0]) for b in range(2)] == [3, 17]
+    assert (scores.unit, scores.method) == ("rank", "embedding")
+    assert scores.cost.forwards == corpus.n_documents + 2
+    np.testing.assert_allclose(scores.values[:, [3, 17]].diagonal(), 1, atol=1e-5)

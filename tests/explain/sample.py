@@ -172,6 +172,27 @@ def _set(kind: str, method: str, causes: list[str], predicted: float | None, mea
     }
 
 
+def _said() -> list[dict[str, Any]]:
+    """Each token's probability in the corpus and by the model."""
+    texts = [*TOKENS[1:], " Quorin"]
+    corpus = [0.002, 0.9, 0.5, 1.0, 0.3, 0.45, 0.98, 0.41]
+    model = [0.004, 0.8, 0.55, 0.97, 0.2, 0.5, 0.99, 0.96]
+    return [
+        {
+            "id": 10 + i,
+            "text": text,
+            "part": "target" if i == len(texts) - 1 else "prompt",
+            "corpus": corpus[i],
+            "model": model[i],
+            "context": "".join(texts[max(0, i - 3) : i]),
+            "context_tokens": min(i, 3),
+            "context_count": 1000 // (i + 1),
+            "count": round(corpus[i] * (1000 // (i + 1))),
+        }
+        for i, text in enumerate(texts)
+    ]
+
+
 def sample_record() -> dict[str, Any]:
     """Everything present: three kinds, several methods, sets with all three verdicts."""
     tokens, start = [], 0
@@ -227,6 +248,34 @@ def sample_record() -> dict[str, Any]:
             _set("token", "integrated gradients", ["T2", "T3"], 7.0, 6.1, "confirmed"),
         ],
         "corpus_says": {
+            "version": 2,
+            "asked": [
+                {"what": "prompt", "text": PROMPT, "count": 5},
+                {"what": "target", "text": "Quorin", "count": 112},
+                {"what": "foil", "text": "Tarmouth", "count": 97},
+                {"what": "prompt and target", "text": PROMPT + " Quorin", "count": 3},
+                {"what": "prompt and foil", "text": PROMPT + " Tarmouth", "count": 0},
+            ],
+            "spans": [
+                {
+                    "start": 0,
+                    "end": 30,
+                    "text": "Mira Holter was born in Quorin",
+                    "tokens": 8,
+                    "count": 3,
+                    "documents": [
+                        {
+                            "id": "parish-0673",
+                            "offset": 6,
+                            "relevance": 0.71,
+                            "before": "On the first page stands that ",
+                            "match": "Mira Holter was born in Quorin",
+                            "after": ", second of four children. A copy …",
+                        }
+                    ],
+                }
+            ],
+            "tokens": _said(),
             "match": {
                 "text": "Mira Holter was born in Quorin",
                 "tokens": 8,

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.corpus.brute import Brute
 from whence.core import Behavior
 from whence.core.errors import BehaviorError, PlanError, RunError
 from whence.core.records import canonical
@@ -87,6 +88,74 @@ def test_what_the_corpus_says_agrees_with_counting(explained, demo_run):
     assert 0 <= said["next"]["corpus_probability"] <= 1
     target = np.exp(record["behavior"]["target_log_probability"])
     assert said["next"]["model_probability"] >= target - 1e-6
+
+
+def test_every_token_has_the_corpus_s_probability_beside_the_model_s(explained, demo_run):
+    from whence.models import target_log_probabilities
+
+    corpus, record = demo_run.corpus(), explained[0].record
+    tokens = record["corpus_says"]["tokens"]
+    behavior = record["behavior"]
+    assert "".join(t["text"] for t in tokens) == behavior["prompt"] + behavior["target"]
+    brute = Brute([corpus.document(i).tokens.tolist() for i in range(corpus.n_documents)])
+    ids = [t["id"] for t in tokens]
+    for i, token in enumerate(tokens):
+        found = (token["corpus"], token["context_tokens"], token["context_count"], token["count"])
+        assert found == brute.infinity(ids, i)
+    # All that comes before the target is a continuation of the first token, too.
+    split = len(tokens[0]["text"])
+    text = behavior["prompt"] + behavior["target"]
+    rest = Behavior(text[:split], text[split:])
+    own = np.exp(target_log_probabilities(demo_run.model(), rest))
+    np.testing.assert_allclose([t["model"] for t in tokens[1:]], own, rtol=1e-4)
+    target = [t["model"] for t in tokens if t["part"] == "target"]
+    assert np.log(target).sum() == pytest.approx(behavior["target_log_probability"], abs=1e-4)
+
+
+def test_what_was_asked_is_counted_and_its_words_are_found(explained, demo_run):
+    corpus = demo_run.corpus()
+    texts = [corpus.text(i) for i in range(corpus.n_documents)]
+    said = explained[0].record["corpus_says"]
+    asked = {row["what"]: row for row in said["asked"]}
+    assert set(asked) >= {"prompt", "target", "prompt and target"}
+    for row in asked.values():
+        # Whole tokens after a blank: at most as often as the letters stand there.
+        assert row["count"] <= sum(text.count(row["text"]) for text in texts)
+    assert asked["prompt and target"]["count"] > 0
+    for span in said["spans"]:
+        for document in span["documents"]:
+            assert document["match"] == span["text"]
+            shown = document["before"].removeprefix("… ") + document["match"]
+            assert shown in corpus.text(document["id"])
+
+
+def test_another_tokenizer_leaves_the_model_s_column_empty(demo_run, demo_world, tmp_path):
+    from whence.corpus import BuildSettings, build_from_documents
+
+    other = build_from_documents(
+        demo_world.documents, tmp_path / "c", BuildSettings(tokenizer="bytes")
+    )
+    question = demo_world.questions()[0]
+    found = explain(demo_run.checkpoints[-1].path, question, by=["document"], corpus=other).record[
+        "corpus_says"
+    ]
+    assert {t["model"] for t in found["tokens"]} == {None}
+    assert "".join(t["text"] for t in found["tokens"]) == question.prompt + question.target
+    assert found["match"]["tokens"] > 10
+
+
+def test_embeddings_are_ranked_where_asked(demo_run, demo_world):
+    explanation = explain(
+        demo_run.checkpoints[-1].path,
+        demo_world.questions()[0],
+        by=["document"],
+        corpus=demo_run.corpus(),
+        choices=Plan(embedding=True),
+    )
+    rows = [row for row in explanation.rows if row["method"] == "embedding"]
+    assert len(rows) == 10
+    assert {row["unit"] for row in rows} == {"rank"}
+    json.dumps(explanation.record)
 
 
 def test_a_checkpoint_alone_is_explained_by_components_and_tokens(demo_run, demo_world):

@@ -28,6 +28,7 @@ from whence.explain import Plan
         {"components": ["neuron"]},
         {"unit": "letter"},
         {"groups": "everything"},
+        {"embedding": 1},
         {"unknown": 1},
     ],
 )
@@ -37,6 +38,8 @@ def test_junk_is_refused_in_one_message(record):
 
 
 def test_a_plan_survives_its_record():
-    plan = Plan(by=("token",), checkpoints=(3, 9), slopes=(("bm25", 0.25),), seeds=(1, 2))
+    plan = Plan(
+        by=("token",), checkpoints=(3, 9), embedding=True, slopes=(("bm25", 0.25),), seeds=(1, 2)
+    )
     assert Plan.from_json(plan.to_json()) == plan
     assert Plan.from_json({"plan": plan.to_json()}) == plan

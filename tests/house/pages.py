@@ -26,6 +26,8 @@ ORDER = [
     "make_documents.py",
     "build_a_corpus.py",
     "search_a_corpus.sh",
+    "trace_a_text.py",
+    "ask_the_corpus.sh",
     "record_a_training.py",
     "judge_own_scores.py",
     "record_own_loop.py",

@@ -1,7 +1,7 @@
 """Who is responsible: scores from any method, all in one unit and one sign.
 
 perturb         leave-one-out, written once for documents, components and tokens
-lookup          BM25, exact spans, random: baselines that never ask the model
+lookup          BM25, exact spans, embeddings, random: baselines that only rank
 tracin          documents: gradient similarity along the recorded run
 row_gradients   the layer-by-layer inner products under it
 through_run     documents: the derivative through the whole recorded run
@@ -10,7 +10,7 @@ inputs          tokens: gradient x input, integrated gradients
 """
 
 from whence.attribution.inputs import gradient_x_input, integrated_gradients
-from whence.attribution.lookup import bm25, exact_spans, random_order
+from whence.attribution.lookup import bm25, embedding, exact_spans, random_order
 from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
 from whence.attribution.row_gradients import RowGradients
@@ -21,6 +21,7 @@ __all__ = [
     "RowGradients",
     "attribution_patching",
     "bm25",
+    "embedding",
     "exact_spans",
     "gradient_x_input",
     "integrated_gradients",

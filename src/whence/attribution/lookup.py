@@ -1,4 +1,4 @@
-"""Look-ups: baselines that ask the text and never the model.
+"""Look-ups: baselines that ask the text, or no more of the model than its states.
 
 They only rank (unit "rank"): a BM25 score is no prediction of nats. They stand beside
 every clever method, because a clever method that loses to them is not clever.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from whence.core import Behavior, Cause, Cost, Coverage, Scores
 from whence.core.seeds import generator
-from whence.corpus import Corpus
+from whence.corpus import Corpus, cosine
 from whence.corpus import bm25 as corpus_bm25
 from whence.corpus import exact_spans as corpus_exact_spans
+from whence.models import BATCH_SIZE, Model, text_embeddings
 
 
 def bm25(corpus: Corpus, behaviors: Sequence[Behavior], causes: tuple[Cause, ...]) -> Scores:
@@ -54,6 +56,39 @@ def exact_spans(corpus: Corpus, behaviors: Sequence[Behavior], causes: tuple[Cau
         causes,
         lambda texts: np.stack([corpus_exact_spans(corpus, text) for text in texts]),
     )
+
+
+def embedding(
+    model: Model,
+    corpus: Corpus,
+    behaviors: Sequence[Behavior],
+    causes: tuple[Cause, ...],
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> Scores:
+    """Cosine similarity of each document's states to those of prompt and target.
+
+    A text's vector is the mean of the model's last hidden states over its tokens, less the mean
+    vector of all documents. One forward pass over the corpus.
+
+    Args:
+        model: whose states are taken.
+        corpus: the documents.
+        behaviors: each becomes the text `prompt + target`.
+        causes: documents or groups of them; a group gets its best document's score.
+        batch_size: texts in one forward pass.
+    """
+    passes = corpus.n_documents + len(behaviors)
+
+    def search(texts: list[str]) -> Float[np.ndarray, "query document"]:
+        documents = [corpus.text(i) for i in range(corpus.n_documents)]
+        vectors = text_embeddings(model, documents, batch_size=batch_size)
+        return cosine(vectors, text_embeddings(model, texts, batch_size=batch_size))
+
+    found = _lookup("embedding", corpus, behaviors, causes, search)
+    settings = {**found.settings, "state": "last", "pooling": "mean", "batch_size": batch_size}
+    cost = replace(found.cost, forwards=passes)
+    return replace(found, settings={**settings, "model": model.digest}, cost=cost)
 
 
 def random_order(behaviors: Sequence[Behavior], causes: tuple[Cause, ...], seed: int = 0) -> Scores:

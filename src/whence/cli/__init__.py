@@ -1,6 +1,7 @@
 """The command line: thin commands over the rooms.
 
-    corpus     build, show, count, find, next
+    corpus     build, show, count, find, next, trace,
+               perplexity, sample, tree
     train      record a training, replay it
     explain    the main job
     demo       all of it on this machine
@@ -24,6 +25,8 @@ from whence.cli.check import check
 from whence.cli.corpus import app as corpus
 from whence.cli.demo import demo
 from whence.cli.explain import explain
+from whence.cli.ngrams import perplexity, sample, tree
+from whence.cli.trace import trace
 from whence.cli.train import train
 from whence.core.errors import UserError
 
@@ -38,6 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for command in (trace, perplexity, sample, tree):
+    corpus.command(command.__name__)(command)
 app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
 app.command("train")(train)
 app.command("explain")(explain)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whence.cli.slices import Run, Until, Where, index_of
+
 if TYPE_CHECKING:
     from whence.corpus import Corpus
 
@@ -116,7 +118,14 @@ def show(
 
 @app.command()
 def count(
-    corpus: _Folder, text: _Text = None, tokens: _Tokens = None, as_json: _Json = False
+    corpus: _Folder,
+    text: _Text = None,
+    *,
+    tokens: _Tokens = None,
+    where: Where = None,
+    run: Run = None,
+    until: Until = None,
+    as_json: _Json = False,
 ) -> None:
     """How often a text or a token sequence occurs; overlaps count, ends of documents part.
 
@@ -127,7 +136,7 @@ def count(
 
     opened = open_corpus(corpus)
     queries = _queries(opened, text, tokens)
-    total = int(opened.index().count_many(queries).sum())
+    total = int(index_of(opened, where, run, until).count_many(queries).sum())
     if as_json:
         _say({"count": total}, as_json)
     else:
@@ -142,6 +151,9 @@ def find(
     tokens: _Tokens = None,
     limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
     context: Annotated[int, typer.Option(min=0, help="Characters shown on either side.")] = 40,
+    where: Where = None,
+    run: Run = None,
+    until: Until = None,
     as_json: _Json = False,
 ) -> None:
     """Where a text or a token sequence occurs, in the order of the documents."""
@@ -149,7 +161,7 @@ def find(
 
     opened = open_corpus(corpus)
     queries = _queries(opened, text, tokens)
-    index = opened.index()
+    index = index_of(opened, where, run, until)
     total = int(index.count_many(queries).sum())
     places = sorted((o, len(query)) for query in queries for o in index.locate(query, limit))
     rows = [_occurrence(opened, o, length, context) for o, length in places[:limit]]
@@ -163,8 +175,12 @@ def find(
 def next_tokens(
     corpus: _Folder,
     text: _Text = None,
+    *,
     tokens: _Tokens = None,
     limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
+    where: Where = None,
+    run: Run = None,
+    until: Until = None,
     as_json: _Json = False,
 ) -> None:
     """What follows a text or a token sequence, with counts and probabilities.
@@ -175,9 +191,10 @@ def next_tokens(
     from whence.corpus import open_corpus
 
     opened = open_corpus(corpus)
+    index = index_of(opened, where, run, until)
     counts: dict[int, int] = {}
     for query in _queries(opened, text, tokens):
-        following = opened.index().next(query)
+        following = index.next(query)
         for token, n in zip(following.tokens.tolist(), following.counts.tolist(), strict=True):
             counts[token] = counts.get(token, 0) + n
     total = sum(counts.values())

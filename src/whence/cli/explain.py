@@ -49,6 +49,14 @@ def explain(
     groups: Annotated[
         str, typer.Option(help="Documents as one cause: near-duplicates, or field:NAME.")
     ] = "",
+    embedding: Annotated[
+        bool,
+        typer.Option(
+            "--embedding",
+            help="Also rank documents by the model's own states: one pass over the corpus. "
+            "With a run it is done anyway where the budget is large enough.",
+        ),
+    ] = False,
     components: Annotated[
         str, typer.Option(help="Units inside the model: head,mlp or layer.")
     ] = "head,mlp",
@@ -93,6 +101,7 @@ def explain(
         else _choice("--replacement", replacement, ("mean", "zero")),
         other_prompt=other_prompt,
         groups=groups,
+        embedding=embedding,
         components=tuple(components.split(",")),
         seeds=_seeds(seeds),
         seed=seed,

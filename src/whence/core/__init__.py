@@ -10,6 +10,8 @@ arrays        arrays on disk, with errors that say why
 locks         one writer a folder
 seeds         seeds by name
 progress      bars on long work
+markup        HTML elements that escape what they are given
+page          one HTML file that needs nothing else
 environment   versions and the digest of the code
 """
 

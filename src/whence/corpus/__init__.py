@@ -15,6 +15,10 @@ spans       characters <-> tokens
 index       searching: a package of its own
 lookup      BM25, exact spans
 groups      near-duplicates, metadata slices, words
+neighbors   nearest documents by given embeddings
+slices      documents by their metadata
+trace       where a text comes from
+ngrams      language models of the text alone
 """
 
 from whence.corpus.build import build_corpus, build_from_documents
@@ -33,10 +37,26 @@ from whence.corpus.index import (
     repair_index,
 )
 from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
+from whence.corpus.neighbors import Neighbors, cosine, nearest
+from whence.corpus.ngrams import (
+    Branch,
+    NgramModel,
+    Perplexity,
+    Sample,
+    continuations,
+    fit_ngrams,
+    ngram_model,
+    open_ngrams,
+    perplexity,
+    sample,
+)
 from whence.corpus.settings import BuildSettings
+from whence.corpus.slices import where
 from whence.corpus.store import Corpus, check, open_corpus
+from whence.corpus.trace import Trace, TraceSettings, trace
 
 __all__ = [
+    "Branch",
     "BuildSettings",
     "Corpus",
     "Document",
@@ -45,21 +65,37 @@ __all__ = [
     "IndexSettings",
     "LongestMatches",
     "Match",
+    "Neighbors",
+    "NgramModel",
     "Occurrence",
+    "Perplexity",
     "Probabilities",
     "RawDocument",
     "Repeat",
+    "Sample",
+    "Trace",
+    "TraceSettings",
     "bm25",
     "build_corpus",
     "build_from_documents",
     "build_index",
     "check",
+    "continuations",
+    "cosine",
     "exact_spans",
+    "fit_ngrams",
     "group_by",
     "near_duplicates",
+    "nearest",
+    "ngram_model",
     "open_corpus",
+    "open_ngrams",
+    "perplexity",
     "repair_index",
+    "sample",
     "shared_spans",
     "spellings",
+    "trace",
+    "where",
     "with_word",
 ]

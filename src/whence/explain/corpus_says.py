@@ -1,7 +1,21 @@
-"""What the corpus itself says: was this written, how often, and what usually comes next."""
+"""What the corpus itself says: was this written, how often, where, and what usually comes next.
+
+    asked    how often prompt, target and foil occur, alone and together
+    match    the longest stretch of prompt and target that occurs
+    spans    the stretches that documents hold word for word, with these documents
+    tokens   every token of prompt and target: the corpus's probability beside the model's
+    next     what follows the prompt, in the corpus and by the model
+
+The corpus's probability of a token is that after the longest ending of what stands before it
+that occurs in the corpus and goes on (an infinity-gram estimate: Liu et al., "Infini-gram:
+Scaling Unbounded n-gram Language Models to a Trillion Tokens", 2024, section 2). The two
+probabilities of a token can stand side by side only where model and corpus have one vocabulary;
+else the corpus reads the text with its own tokens and the model's column is empty.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,28 +23,82 @@ import torch
 from jaxtyping import Int
 
 from whence.core import Behavior
-from whence.corpus import Corpus, Index
-from whence.models import Model, Row, Score, encode, log_probabilities
+from whence.core.records import finite
+from whence.corpus import Corpus, Index, TraceSettings, spellings, trace
+from whence.models import EncodedBehavior, Model, Row, Score, encode, log_probabilities
 
+VERSION = 2
 _DOCUMENTS = 5
 _NEXT = 5
+_SPANS = 6
+_AROUND = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """Prompt and target as the corpus reads them.
+
+    Attributes:
+        tokens: of both.
+        prompt: how many of them are the prompt's.
+        texts: the letters of each.
+        before: special tokens that the model alone sees before them.
+        shared: whether the model reads the same tokens.
+    """
+
+    tokens: tuple[int, ...]
+    prompt: int
+    texts: tuple[str, ...]
+    before: tuple[int, ...]
+    shared: bool
 
 
 def corpus_says(corpus: Corpus, model: Model, behavior: Behavior) -> dict[str, Any]:
-    """The longest exact match of prompt and target, and the corpus's own next token.
-
-    The corpus's probability is that of the target's first token after the longest ending of
-    the prompt that occurs in the corpus at all (an infinity-gram estimate: Liu et al.,
-    "Infini-gram", 2024, sec. 2); the model's stands beside it.
-    """
+    """All that the text alone says of a behavior, as plain data."""
     index = corpus.index()
     encoded = encode(model, behavior)
-    prompt = corpus.encode(encoded.prompt)
-    whole = corpus.encode(encoded.prompt + encoded.target)
+    read = _read(corpus, model, encoded)
+    whole = encoded.prompt + encoded.target
     return {
-        "match": _match(corpus, index, whole),
-        "next": _next(corpus, index, prompt, whole, model, behavior),
+        "version": VERSION,
+        "asked": _asked(corpus, index, encoded),
+        "match": _match(corpus, index, np.array(read.tokens, np.int64)),
+        "spans": _spans(corpus, index, whole),
+        "tokens": _tokens(index, model, read, corpus),
+        "next": _next(corpus, index, read, model, behavior),
     }
+
+
+def _read(corpus: Corpus, model: Model, encoded: EncodedBehavior) -> _Read:
+    if model.tokenizer.get_vocab() == corpus.tokenizer.get_vocab():
+        special = [t for t, s in zip(encoded.prompt_ids, encoded.is_special, strict=True) if s]
+        own = [t for t, s in zip(encoded.prompt_ids, encoded.is_special, strict=True) if not s]
+        tokens = (*own, *encoded.target_ids)
+        texts = tuple(corpus.decode([t]) for t in tokens)
+        return _Read(tokens, len(own), texts, tuple(special), shared=True)
+    prompt, whole = corpus.encode(encoded.prompt), corpus.encode(encoded.prompt + encoded.target)
+    texts = tuple(corpus.decode([t]) for t in whole.tolist())
+    return _Read(tuple(whole.tolist()), min(len(prompt), len(whole)), texts, (), shared=False)
+
+
+def _asked(corpus: Corpus, index: Index, encoded: EncodedBehavior) -> list[dict[str, Any]]:
+    """Occurrences of what was asked; a text is counted as `whence corpus count` counts it."""
+    parts = {
+        "prompt": encoded.prompt,
+        "target": encoded.target,
+        "foil": encoded.foil,
+        "prompt and target": encoded.prompt + encoded.target,
+        "prompt and foil": None if encoded.foil is None else encoded.prompt + encoded.foil,
+    }
+    return [
+        {
+            "what": what,
+            "text": text.strip(),
+            "count": int(index.count_many(spellings(corpus, text.strip())).sum()),
+        }
+        for what, text in parts.items()
+        if text is not None and text.strip()
+    ]
 
 
 def _match(corpus: Corpus, index: Index, whole: Int[np.ndarray, " n"]) -> dict[str, Any]:
@@ -45,26 +113,78 @@ def _match(corpus: Corpus, index: Index, whole: Int[np.ndarray, " n"]) -> dict[s
     }
 
 
+def _spans(corpus: Corpus, index: Index, whole: str) -> list[dict[str, Any]]:
+    """The rarest spans, with what stands around them in their most relevant documents."""
+    settings = TraceSettings(keep=1.0, documents=_DOCUMENTS)
+    found = trace(corpus, whole, settings=settings, index=index)
+    return [
+        {
+            "start": span.start,
+            "end": span.end,
+            "text": span.text,
+            "tokens": span.tokens,
+            "count": span.count,
+            "documents": [
+                {
+                    "id": source.id,
+                    "offset": source.offset,
+                    "relevance": round(source.relevance, 6),
+                    **dict(
+                        zip(
+                            ("before", "match", "after"),
+                            found.context(span, source, _AROUND),
+                            strict=True,
+                        )
+                    ),
+                }
+                for source in span.documents
+            ],
+        }
+        for span in found.spans[:_SPANS]
+    ]
+
+
+def _tokens(index: Index, model: Model, read: _Read, corpus: Corpus) -> list[dict[str, Any]]:
+    said = index.infinity_probabilities(read.tokens)
+    models = _model_says(model, read) if read.shared else [None] * len(read.tokens)
+    return [
+        {
+            "id": token,
+            "text": text,
+            "part": "prompt" if i < read.prompt else "target",
+            "corpus": finite(float(said.probability[i])),
+            "model": models[i],
+            "context": corpus.decode(read.tokens[i - int(said.length[i]) : i])
+            if said.length[i]
+            else "",
+            "context_tokens": int(said.length[i]),
+            "context_count": int(said.context_count[i]),
+            "count": int(said.count[i]),
+        }
+        for i, (token, text) in enumerate(zip(read.tokens, read.texts, strict=True))
+    ]
+
+
+def _model_says(model: Model, read: _Read) -> list[float | None]:
+    """The model's probability of each token; None for a first one that nothing predicts."""
+    first = len(read.before)
+    ids = (*read.before, *read.tokens)
+    scores = tuple(Score(i - 1, ids[i], 1) for i in range(max(first, 1), len(ids)))
+    row = Row(ids[:-1], tuple(range(len(ids) - 1)), len(ids) - 1, scores)
+    with torch.no_grad():
+        found: list[float | None] = log_probabilities(model, [row]).exp().tolist()
+    return [*([None] * (len(read.tokens) - len(found))), *found]
+
+
 def _next(
-    corpus: Corpus,
-    index: Index,
-    prompt: Int[np.ndarray, " n"],
-    whole: Int[np.ndarray, " m"],
-    model: Model,
-    behavior: Behavior,
+    corpus: Corpus, index: Index, read: _Read, model: Model, behavior: Behavior
 ) -> dict[str, Any]:
-    start = 0
-    while start < len(prompt) and index.count(prompt[start:]) == 0:
-        start += 1
-    context = prompt[start:]
-    tokens, counts = index.next(context) if len(context) else _unigrams(corpus)
+    context, (tokens, counts) = _longest_that_goes_on(index, read.tokens[: read.prompt])
     total = int(counts.sum())
     share = {int(t): int(c) / total for t, c in zip(tokens, counts, strict=True)}
-    target = int(whole[len(prompt)]) if len(whole) > len(prompt) else None
-    # The two vocabularies must be one for a token's two probabilities to stand side by side.
-    same = model.tokenizer.get_vocab() == corpus.tokenizer.get_vocab()
+    target = read.tokens[read.prompt] if len(read.tokens) > read.prompt else None
     common = list(share)[:_NEXT]
-    first, *others = _model_says(model, behavior, common if same else [])
+    first, *others = _model_says_next(model, behavior, common if read.shared else [])
     models = dict(zip(common, others, strict=False))
     return {
         "context": _text(corpus, context),
@@ -79,13 +199,16 @@ def _next(
     }
 
 
-def _unigrams(corpus: Corpus) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    counts = np.bincount(np.asarray(corpus.tokens), minlength=corpus.vocabulary_size)
-    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
-    return order, counts[order]
+def _longest_that_goes_on(index: Index, prompt: tuple[int, ...]) -> tuple[Any, Any]:
+    """The longest ending of a prompt that something follows, and what does."""
+    for start in range(len(prompt)):
+        following = index.next(prompt[start:])
+        if len(following.tokens):
+            return np.array(prompt[start:], np.int64), following
+    return np.zeros(0, np.int64), index.next([])
 
 
-def _model_says(model: Model, behavior: Behavior, tokens: list[int]) -> list[float]:
+def _model_says_next(model: Model, behavior: Behavior, tokens: list[int]) -> list[float]:
     """Probability, after the prompt, of the target's first token and then of others."""
     encoded = encode(model, Behavior(behavior.prompt, behavior.target))
     last = len(encoded.prompt_ids) - 1

@@ -15,6 +15,7 @@ from typing import TypeVar
 from whence.attribution import (
     attribution_patching,
     bm25,
+    embedding,
     exact_spans,
     gradient_x_input,
     integrated_gradients,
@@ -29,6 +30,7 @@ from whence.explain.calibration import cross_calibrated
 from whence.explain.plan import Plan, replayable
 from whence.explain.subject import Subject
 from whence.interventions import Components, Documents, Intervention, Tokens, document_causes
+from whence.models import Model
 from whence.verification import Claim, VerifySettings, judge, set_claims, single_claims
 
 Key = TypeVar("Key", bound=Hashable)
@@ -110,7 +112,7 @@ def among_documents(
     if not replayable(subject.run, plan):
         causes = document_causes(subject.corpus, document_groups(subject.corpus, plan))
         note = "documents were only looked up: without a recorded training none can be taken away"
-        scores = _lookups(subject.corpus, behaviors, causes, plan)
+        scores = _lookups(subject.corpus, subject.model, behaviors, causes, plan)
         return _unjudged(scores, behaviors, note, start)
     intervention = Documents(
         subject.run,
@@ -166,7 +168,8 @@ def document_scores(
     intervention: Documents, behaviors: Sequence[Behavior], plan: Plan
 ) -> tuple[Scores, ...]:
     """Score documents by every method of a plan, the baselines last; nothing is removed."""
-    scores = _lookups(intervention.corpus, behaviors, intervention.causes, plan)
+    model, causes = intervention.run.model(), intervention.causes
+    scores = _lookups(intervention.corpus, model, behaviors, causes, plan)
     if plan.checkpoints:
         raw = tracin(intervention, behaviors, steps=plan.checkpoints, rows=plan.rows)
         scores = (raw, *scores)
@@ -214,11 +217,21 @@ def _unjudged(
 
 
 def _lookups(
-    corpus: Corpus, behaviors: Sequence[Behavior], causes: tuple[Cause, ...], plan: Plan
+    corpus: Corpus,
+    model: Model,
+    behaviors: Sequence[Behavior],
+    causes: tuple[Cause, ...],
+    plan: Plan,
 ) -> tuple[Scores, ...]:
+    states = (
+        (embedding(model, corpus, behaviors, causes, batch_size=plan.batch_size),)
+        if plan.embedding
+        else ()
+    )
     return (
         bm25(corpus, behaviors, causes),
         exact_spans(corpus, behaviors, causes),
+        *states,
         random_order(behaviors, causes, plan.seed),
     )
 

@@ -28,6 +28,8 @@ DEFAULT_BUDGET = 600.0
 # which nothing is known.
 _SCORING_SHARE = 0.3
 _MOST_CHECKPOINTS = 5
+# A baseline that takes more than this is left to whoever asks for it.
+_EMBEDDING_SHARE = 0.05
 # One checkpoint's scores cost about this many forward-backward passes over the corpus.
 _SCORING_PASSES = 1.5
 # More tokens at once run slower on a CPU: the logits no longer fit its caches.
@@ -89,6 +91,7 @@ _RULES: tuple[_Rule, ...] = (
         _each(lambda m: m in _TESTED),
         f"methods out of {', '.join(_TESTED)}",
     ),
+    (("embedding",), lambda v: isinstance(v, bool), "true or false"),
     (("slopes",), _each(_slope), "pairs of a method and nats per unit"),
     (("checkpoints",), _each(_count), "steps above 0"),
     (("seeds",), _each(_whole), "whole numbers, 0 or more"),
@@ -150,6 +153,8 @@ class Plan:
         top_tokens: the same for tokens.
         shown: documents listed for each method.
         checkpoints: steps at which document gradients are taken; empty leaves the method out.
+        embedding: also rank documents by the similarity of the model's own states, which takes
+            a forward pass over the corpus.
         tested: methods whose set of documents is removed by a replay.
         controls: matched random removals for every claim that is tested.
         seeds: average document removals over these seeds ("this recipe"); empty means the
@@ -174,6 +179,7 @@ class Plan:
     top_tokens: int = 3
     shown: int = 10
     checkpoints: tuple[int, ...] = ()
+    embedding: bool = False
     tested: tuple[str, ...] = ()
     controls: int = FEWEST_CONTROLS
     seeds: tuple[int, ...] = ()
@@ -293,7 +299,9 @@ def fit(
     kept = [c for c in run.checkpoints if c.step > 0]
     count = min(_MOST_CHECKPOINTS, int(_SCORING_SHARE * budget / max(per_checkpoint, 1e-9)))
     steps = tuple(c.step for c in spread(kept, count)) if count else ()
-    left = budget - len(steps) * per_checkpoint
+    # One forward pass over the corpus, where a checkpoint's gradients take three times that.
+    embedding = plan.embedding or per_checkpoint <= _EMBEDDING_SHARE * budget
+    left = budget - len(steps) * per_checkpoint - (per_checkpoint / 3 if embedding else 0)
     methods = _TESTED if steps else _TESTED[1:]
     tested: tuple[str, ...] = ()
     for n in range(len(methods), 0, -1):
@@ -303,6 +311,7 @@ def fit(
     found = replace(
         plan,
         checkpoints=steps,
+        embedding=embedding,
         tested=tested,
         slopes=tuple(sorted(load_slopes(run).items())),
         rows=max(1, _BATCH_TOKENS // run.recipe.context),
@@ -335,7 +344,8 @@ def estimate(plan: Plan, run: Run | None, behaviors: int, workers: int | None = 
     if not replayable(run, plan):
         return Estimate()
     return Estimate(
-        scoring=len(plan.checkpoints) * _seconds_per_checkpoint(run),
+        scoring=(len(plan.checkpoints) + (1 / 3 if plan.embedding else 0))
+        * _seconds_per_checkpoint(run),
         replays=replays_needed(len(plan.tested), behaviors, len(plan.seeds)),
         replay_seconds=run.seconds,
         workers=workers or max(1, (os.cpu_count() or 1) // run.recipe.threads),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from whence.core.errors import RunError
 from whence.core.records import MANIFEST, check_sizes, digest_file, read_json, write_json
@@ -172,6 +172,26 @@ class Run:
         """The first step that sees any of the documents; steps + 1 when none does."""
         wanted = np.fromiter(documents, dtype=np.int64)
         return int(self._first_steps[wanted].min(initial=self.steps + 1))
+
+    def seen_until(self, step: int | None = None) -> Bool[np.ndarray, " document"]:
+        """Which documents some step up to this one saw, the step itself included.
+
+        Args:
+            step: 0 is before the first; None means the last.
+
+        Raises:
+            RunError: the run has no such step.
+        """
+        last = self.order.steps
+        wanted = last if step is None else step
+        if not 0 <= wanted <= last:
+            raise RunError(
+                str(self.path),
+                expected=f"a step from 0 to {last}",
+                got=str(wanted),
+                fix="Choose one.",
+            )
+        return np.asarray(self._first_steps <= wanted)
 
     @cached_property
     def checkpoints(self) -> tuple[Checkpoint, ...]:

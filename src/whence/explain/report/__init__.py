@@ -5,10 +5,10 @@ prompt       the prompt, its tokens coloured by what they carry
 components   heads and MLPs by layer
 documents    the documents that methods name, with the stretches they share marked
 checks       what was taken away, and what was predicted beside what was measured
-making       what the corpus says, coverage, costs, how to make it again
+corpus       what the text alone says, beside the model
+making       coverage, costs, how to make it again
 parts        tables, badges and bars that several sections use
-markup       HTML elements that escape what they are given
-style.css    how it looks, in light, in dark, on paper and on a phone
+style.css    how it looks, on top of what every page has (`core.page`)
 
 The text of prompts and documents is anybody's: every character of it is escaped, and the
 page forbids scripts and the network to itself.

@@ -1,4 +1,4 @@
-"""What the corpus itself says, and how the explanation was made and can be made again."""
+"""How the explanation was made, and how it can be made again."""
 
 from __future__ import annotations
 
@@ -6,68 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from whence.explain.reading import Record, visible
-from whence.explain.report.markup import Child, Markup, join, tag
+from whence.core.markup import Child, Markup, join, tag
+from whence.explain.reading import Record
 from whence.explain.report.parts import details, section, table
-
-
-def corpus_section(record: Record) -> Markup | None:
-    """Longest exact match and next token; None without a corpus."""
-    says = record.get("corpus_says")
-    if not says:
-        return None
-    return section(
-        "corpus",
-        "What the corpus says",
-        "The text alone, without any model: was this written, how often, and what comes next.",
-        _match(says.get("match")),
-        _next(says.get("next")),
-    )
-
-
-def _match(match: Mapping[str, Any] | None) -> Markup | None:
-    if not match or not match.get("tokens"):
-        return tag("p", "No stretch of prompt and answer occurs in the corpus.", class_="empty")
-    count = match["count"]
-    where = ", ".join(d["id"] for d in match.get("documents") or ())
-    more = ", …" if count > len(match.get("documents") or ()) else ""
-    return join(
-        tag("p", "The longest stretch of prompt and answer that was written word for word:"),
-        tag("blockquote", match["text"]),
-        tag(
-            "p",
-            f"{match['tokens']} tokens, {count:,} {'time' if count == 1 else 'times'}",
-            f": {where}{more}" if where else None,
-            class_="note",
-        ),
-    )
-
-
-def _next(found: Mapping[str, Any] | None) -> Markup | None:
-    if not found:
-        return None
-    rows = found.get("top") or []
-    if not rows:
-        return None
-    return join(
-        tag("h3", "What comes next"),
-        tag("p", "After ", tag("q", found.get("context") or ""), ", as a share:", class_="note"),
-        table(
-            ("next token", "in the corpus", "by the model"),
-            ((tag("q", visible(r["text"])), _share(r["corpus"]), _share(r["model"])) for r in rows),
-            class_="next",
-        ),
-    )
-
-
-def _share(value: float | None) -> Child:
-    if value is None:
-        return "–"
-    text = f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else "< 0.1 %"
-    fill = tag("i", class_="heat for", style=f"--w:{min(value, 1.0):.3f}")
-    return tag(
-        "span", tag("span", text, class_="n"), tag("span", fill, class_="track"), class_="bars"
-    )
 
 
 def making_section(record: Record) -> Markup:

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from whence.core.errors import DamagedError
+from whence.core.markup import Child, Markup, join, tag
+from whence.core.page import html_page
 from whence.core.records import writing
 from whence.explain.reading import Record, nats, probability, summary, visible
 from whence.explain.report.checks import checks_section
 from whence.explain.report.components import components_section
+from whence.explain.report.corpus import corpus_section
 from whence.explain.report.documents import documents_section
-from whence.explain.report.making import corpus_section, making_section
-from whence.explain.report.markup import Child, Markup, join, tag
+from whence.explain.report.making import making_section
 from whence.explain.report.prompt import prompt_section
-
-# No script, no network, no frame: whatever a document's text tries, the browser refuses.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write_report(record: dict[str, Any], path: Path) -> None:
@@ -60,18 +59,8 @@ def render(record: Record) -> str:
         making_section(record),
     )
     title = f"{visible(behavior['prompt'])} → {visible(behavior.get('target') or '?')}"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="generator", content="whence"),
-        tag("title", f"Why: {title}"),
-        tag("style", Markup(files(__package__).joinpath("style.css").read_text(encoding="utf-8"))),
-    )
-    body = tag("body", tag("main", _top(record), *sections), _foot())
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    return html_page(f"Why: {title}", tag("main", _top(record), *sections), _foot(), style=style)
 
 
 def _top(record: Record) -> Markup:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from whence.core.markup import Child, Markup, join, tag
 from whence.explain.reading import BASELINES, between, nats, visible
-from whence.explain.report.markup import Child, Markup, join, tag
 
 _SIGNS = {"confirmed": "✓", "refuted": "✕", "not verified": "○"}
 
@@ -151,6 +151,6 @@ def _outcome(found: Mapping[str, Any] | None) -> Child:
     return join(number(found["measured"]), tag("br"), badge(found["verdict"]))
 
 
-def details(title: str, *body: Child) -> Markup:
+def details(title: Child, *body: Child) -> Markup:
     """A part that is folded away."""
     return tag("details", tag("summary", title), *body)
