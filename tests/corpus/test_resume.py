@@ -96,7 +96,7 @@ def test_what_was_done_is_not_done_again(source, tmp_path, monkeypatch):
 
 def test_other_data_under_the_same_name_starts_anew(source, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "PART_DOCUMENTS", 10)
-    monkeypatch.setattr(build.assemble, "assemble", lambda *_: 1 / 0)
+    monkeypatch.setattr(build.assemble, "assemble", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build_corpus([source], tmp_path / "c", SETTINGS)
     monkeypatch.undo()

@@ -2,6 +2,7 @@
 
 settings    how a corpus is made
 sources     folders, files and data sets as streams of documents
+unreadable  what a build had to leave out
 rows        JSONL, Parquet and data set rows
 documents   a document before and after it is stored
 tokenizer   trained here, bytes, or Hugging Face; saved with the corpus

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain, islice
@@ -33,9 +34,9 @@ from whence.core.records import (
 )
 from whence.corpus import assemble, store
 from whence.corpus.cutting import Cut, cut_all
-from whence.corpus.documents import RawDocument, Scalar
+from whence.corpus.documents import OnFault, RawDocument, Scalar, complain
 from whence.corpus.parts import Parts, Piece
-from whence.corpus.settings import DEFAULT_VOCABULARY, BuildSettings
+from whence.corpus.settings import DEFAULT_VOCABULARY, SKIP, BuildSettings
 from whence.corpus.sources import find_sources, identity, read_documents
 from whence.corpus.store import Corpus, open_corpus
 from whence.corpus.tokenizer import (
@@ -49,12 +50,15 @@ from whence.corpus.tokenizer import (
     tokenizer_identity,
     train_tokenizer,
 )
+from whence.corpus.unreadable import FILE as UNREADABLE
+from whence.corpus.unreadable import Unreadable
 
 PART_BYTES = 1 << 23
 PART_DOCUMENTS = 1 << 13
 _BATCH_CHARACTERS = 1 << 20
 
-Documents = Callable[[], Iterator[RawDocument]]
+Documents = Callable[[OnFault], Iterator[RawDocument]]
+Finish = Callable[[Path], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +101,15 @@ def build_corpus(
     found = find_sources(sources, settings)
     known = [{"name": s.name, "digest": identity(s, settings)} for s in found]
 
-    def documents() -> Iterator[RawDocument]:
+    def documents(on_fault: OnFault) -> Iterator[RawDocument]:
         for source in found:
-            stream = read_documents(source, settings)
+            stream = read_documents(source, settings, on_fault)
             first = next(stream, None)
             if first is None:
                 raise SourceError(
                     source.given,
                     expected="at least one document",
-                    got="none",
+                    got="none" if settings.unreadable != SKIP else "none that can be read",
                     fix="Name a source that holds documents.",
                 )
             yield from chain([first], stream)
@@ -132,10 +136,37 @@ def build_from_documents(
     settings = settings or BuildSettings()
     # Training a tokenizer and encoding read the documents twice.
     once = settings.tokenizer is None and iter(documents) is documents
-    return _build(Path(out), _Plan(None, settings), lambda: iter(documents), spool=once)
+    return _build(Path(out), _Plan(None, settings), lambda _: iter(documents), spool=once)
 
 
-def _build(out: Path, plan: _Plan, documents: Documents, *, spool: bool = False) -> Corpus:
+def build_derived(
+    documents: Callable[[], Iterator[RawDocument]],
+    identity: Mapping[str, Any],
+    out: Path,
+    settings: BuildSettings,
+    finish: Finish,
+) -> Corpus:
+    """Make a corpus out of another one; killed, it goes on as a build from sources does.
+
+    Args:
+        documents: gives the same documents in the same order at every call.
+        identity: says what they are: equal records mean equal documents.
+        out: the corpus, a folder that does not exist yet.
+        settings: how documents are cut and tokenised.
+        finish: adds files to the folder before it is sealed.
+    """
+    plan = _Plan([dict(identity)], settings)
+    return _build(Path(out), plan, lambda _: documents(), finish=finish)
+
+
+def _build(
+    out: Path,
+    plan: _Plan,
+    documents: Documents,
+    *,
+    spool: bool = False,
+    finish: Finish | None = None,
+) -> Corpus:
     work = out.with_name(f".{out.name}.build")
     _make_room(out)
     with full_disk_is_an_error(out):
@@ -148,7 +179,7 @@ def _build(out: Path, plan: _Plan, documents: Documents, *, spool: bool = False)
             try:
                 if spool:
                     documents = _spool(documents, work / "documents.jsonl")
-                _make(out, work, plan, documents)
+                _make(out, work, plan, documents, finish)
             except (SourceError, TokenizerError):
                 # Mending these makes it another plan, which could use nothing of this.
                 shutil.rmtree(work)
@@ -157,12 +188,19 @@ def _build(out: Path, plan: _Plan, documents: Documents, *, spool: bool = False)
     return open_corpus(out)
 
 
-def _make(out: Path, work: Path, plan: _Plan, documents: Documents) -> None:
+def _make(out: Path, work: Path, plan: _Plan, documents: Documents, finish: Finish | None) -> None:
     saved = _tokenizer(work / "tokenizer", plan.settings, documents)
     parts = Parts(work, store.token_type(saved.vocabulary_size))
-    _encode(documents, parts, saved, plan.settings)
+    # Sources are read from their beginning even when a build goes on, so the list is whole.
+    with closing(Unreadable(work / UNREADABLE)) as unreadable:
+        skips = plan.settings.unreadable == SKIP
+        _encode(documents, parts, saved, plan.settings, unreadable if skips else complain)
     with building(out) as temporary:
-        assemble.assemble(parts, saved, temporary, plan.to_json())
+        if skips:
+            shutil.copyfile(unreadable.path, temporary / UNREADABLE)
+        assemble.assemble(parts, saved, temporary, plan.to_json(), unreadable=unreadable.count)
+        if finish is not None:
+            finish(temporary)
 
 
 def _make_room(out: Path) -> None:
@@ -219,7 +257,7 @@ def _tokenizer(folder: Path, settings: BuildSettings, documents: Documents) -> S
     with bar("training a tokenizer", None, "document") as shown:
 
         def texts() -> Iterator[str]:
-            for document in documents():
+            for document in documents(_pass_over if settings.unreadable == SKIP else complain):
                 shown.update()
                 yield document.text
 
@@ -228,12 +266,20 @@ def _tokenizer(folder: Path, settings: BuildSettings, documents: Documents) -> S
         )
 
 
+def _pass_over(_: SourceError) -> None:
+    """What cannot be read teaches a tokenizer nothing; it is written down when encoding."""
+
+
 def _encode(
-    documents: Documents, parts: Parts, saved: SavedTokenizer, settings: BuildSettings
+    documents: Documents,
+    parts: Parts,
+    saved: SavedTokenizer,
+    settings: BuildSettings,
+    on_fault: OnFault,
 ) -> None:
     tokenizer = open_tokenizer(saved.path, parse_special=settings.parse_special)
     consumed = parts.note.consumed
-    rest = islice(documents(), consumed, None)
+    rest = islice(documents(on_fault), consumed, None)
     with bar("tokenising", None, "B") as shown:
         for stretch in _stretches(rest):
             consumed += len(stretch)
@@ -323,10 +369,10 @@ def _cut_pieces(document: RawDocument, cuts: Sequence[Cut]) -> list[Piece]:
 def _spool(documents: Documents, path: Path) -> Documents:
     """Keep documents that can be read only once in a file, so that they can be read again."""
     with path.open("w", encoding="utf-8") as file:
-        for d in documents():
+        for d in documents(complain):
             file.write(json.dumps([d.id, d.text, dict(d.metadata), d.place]) + "\n")
 
-    def again() -> Iterator[RawDocument]:
+    def again(_: OnFault) -> Iterator[RawDocument]:
         with path.open(encoding="utf-8") as file:
             for line in file:
                 yield RawDocument(*json.loads(line))
