@@ -7,10 +7,10 @@ import pytest
 
 from tests.explain.sample import empty_record, sample_record, unverified_record
 from whence.core.errors import DamagedError
+from whence.core.markup import escape, tag
 from whence.explain.report import render, write_report
 from whence.explain.report.checks import ticks
 from whence.explain.report.documents import marked
-from whence.explain.report.markup import escape, tag
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)"> </style></title>&amp; \x00\ud800'
 VOID = {"meta", "br", "hr", "col"}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whence.core.markup import Child, Markup, join, tag
 from whence.explain.reading import (
     BASELINES,
     PLURALS,
@@ -16,7 +17,6 @@ from whence.explain.reading import (
     rows_of,
     sets_of,
 )
-from whence.explain.report.markup import Child, Markup, join, tag
 from whence.explain.report.parts import badge, number, section, table
 
 _SIDE, _MARGIN = 250, 36

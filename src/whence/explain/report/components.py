@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from whence.core.markup import Child, Markup, join, tag
 from whence.explain.reading import Record, by_cause, methods_of, nats, rows_of, strength
-from whence.explain.report.markup import Child, Markup, join, tag
 from whence.explain.report.parts import (
     causes_table,
     details,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whence.core.markup import Child, Markup, join, tag
 from whence.explain.reading import (
     BASELINES,
     Record,
@@ -15,7 +16,6 @@ from whence.explain.reading import (
     rows_of,
     sets_of,
 )
-from whence.explain.report.markup import Child, Markup, join, tag
 from whence.explain.report.parts import badge, details, section, shade, side_by_side
 
 _SHOWN = 8

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from whence.core.markup import Child, Markup, join, tag
 from whence.explain.reading import Record, visible
-from whence.explain.report.markup import Child, Markup, join, tag
 from whence.explain.report.parts import details, section, table
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from whence.core.errors import DamagedError
+from whence.core.markup import Child, Markup, join, tag
 from whence.core.records import writing
 from whence.explain.reading import Record, nats, probability, summary, visible
 from whence.explain.report.checks import checks_section
 from whence.explain.report.components import components_section
 from whence.explain.report.documents import documents_section
 from whence.explain.report.making import corpus_section, making_section
-from whence.explain.report.markup import Child, Markup, join, tag
 from whence.explain.report.prompt import prompt_section
 
 # No script, no network, no frame: whatever a document's text tries, the browser refuses.

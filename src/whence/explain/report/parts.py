@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from whence.core.markup import Child, Markup, join, tag
 from whence.explain.reading import BASELINES, between, nats, visible
-from whence.explain.report.markup import Child, Markup, join, tag
 
 _SIGNS = {"confirmed": "✓", "refuted": "✕", "not verified": "○"}
 

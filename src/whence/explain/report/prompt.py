@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from whence.core.markup import Child, Markup, join, tag
 from whence.explain.reading import (
     Record,
     by_cause,
@@ -13,7 +14,6 @@ from whence.explain.reading import (
     strength,
     visible,
 )
-from whence.explain.report.markup import Child, Markup, join, tag
 from whence.explain.report.parts import (
     causes_table,
     details,
