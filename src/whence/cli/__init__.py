@@ -1,6 +1,6 @@
 """The command line: thin commands over the rooms.
 
-    corpus     build, show, count, find, next
+    corpus     build, show, count, find, next, stats, dedup, filter
     train      record a training, replay it
     explain    the main job
     demo       all of it on this machine
@@ -24,6 +24,7 @@ from whence.cli.check import check
 from whence.cli.corpus import app as corpus
 from whence.cli.demo import demo
 from whence.cli.explain import explain
+from whence.cli.statistics import dedup, filter_documents, stats
 from whence.cli.train import train
 from whence.core.errors import UserError
 
@@ -38,6 +39,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+corpus.command("stats")(stats)
+corpus.command("dedup")(dedup)
+corpus.command("filter")(filter_documents)
 app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
 app.command("train")(train)
 app.command("explain")(explain)

@@ -1,0 +1,36 @@
+"""One HTML file that needs nothing else: no script, no network, light and dark, screen and paper.
+
+The text on a page is anybody's. `markup` escapes every character of it, and the page forbids
+scripts, frames and the network to itself, so that whatever a document's text tries, the browser
+refuses.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from whence.core.markup import Child, Markup, tag
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def html_page(title: str, *body: Child, style: str = "") -> str:
+    """A whole page.
+
+    Args:
+        title: of the window.
+        body: what stands on it.
+        style: CSS after that which every page has; it is our own and not escaped.
+    """
+    shared = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="generator", content="whence"),
+        tag("title", title),
+        tag("style", Markup(shared + style)),
+    )
+    return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
