@@ -1,6 +1,7 @@
 """The command line: thin commands over the rooms.
 
-    corpus     build, show, count, find, next, stats, dedup, filter
+    corpus     build, show, count, find, next, stats, dedup, filter,
+               tasks, novelty, contamination, decontaminate, facts
     train      record a training, replay it
     explain    the main job
     demo       all of it on this machine
@@ -25,6 +26,7 @@ from whence.cli.corpus import app as corpus
 from whence.cli.demo import demo
 from whence.cli.explain import explain
 from whence.cli.statistics import dedup, filter_documents, stats
+from whence.cli.tasks import contamination, decontaminate, facts, novelty, tasks
 from whence.cli.train import train
 from whence.core.errors import UserError
 
@@ -42,6 +44,8 @@ app = typer.Typer(
 corpus.command("stats")(stats)
 corpus.command("dedup")(dedup)
 corpus.command("filter")(filter_documents)
+for _command in (tasks, novelty, contamination, decontaminate, facts):
+    corpus.command(_command.__name__)(_command)
 app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
 app.command("train")(train)
 app.command("explain")(explain)

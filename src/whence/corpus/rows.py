@@ -46,7 +46,7 @@ def row_documents(
         rows: Iterator[tuple[int, Any]] = enumerate(_parquet_rows(path, settings, on_fault), 1)
         yield from _documents(rows, f"{path}, row", name, settings, on_fault)
     else:
-        rows = _json_rows(path, on_fault)
+        rows = json_rows(path, on_fault)
         yield from _documents(rows, f"{path}, line", name, settings, on_fault)
 
 
@@ -173,7 +173,12 @@ def _scalar(value: Any) -> Scalar:
     return str(value)
 
 
-def _json_rows(path: Path, on_fault: OnFault) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def json_rows(path: Path, on_fault: OnFault = complain) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Stream the objects of a JSONL file with their line numbers; empty lines are passed over.
+
+    Raises:
+        SourceError: the file, or a line of it, cannot be read; the message names the line.
+    """
     for number, line in enumerate(_lines(path, on_fault), start=1):
         if not line.strip():
             continue
