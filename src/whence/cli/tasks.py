@@ -350,8 +350,10 @@ def _show_tasks(record: dict[str, Any]) -> None:
     print_table(
         ["input", "output", "cosine", "documents", "near"],
         [
-            [p["input"], p["output"], f"{p['similarity']:.2f}"]
-            + [
+            [
+                p["input"],
+                p["output"],
+                f"{p['similarity']:.2f}",
                 f"{p['documents']:,}/{p['input_documents']:,}",
                 f"{p['near']:,}/{p['input_places']:,}",
             ]
@@ -378,11 +380,11 @@ def _show_facts(record: dict[str, Any]) -> None:
         low, high = _number(found["low"]), _number(found["high"])
         typer.echo(f"{name}: rho {_number(found['rho'])} ({low} to {high})")
     ranked = sorted(record["facts"], key=lambda f: (-f["documents"], -f["near"], f["id"]))
+    counts = ("documents", "near", "subject_documents", "object_documents")
     print_table(
-        ["subject", "object", "documents", "near", "subject alone", "object alone"],
+        ["subject", "object", "both", "both near", "subject", "object"],
         [
-            [f["subject"][0], f["object"][0], f"{f['documents']:,}", f"{f['near']:,}"]
-            + [f"{f['subject_documents']:,}", f"{f['object_documents']:,}"]
+            [f["subject"][0], f["object"][0], *(f"{f[name]:,}" for name in counts)]
             for f in ranked[:_SHOWN]
         ],
     )

@@ -12,6 +12,14 @@ from dataclasses import dataclass
 
 from whence.core.markup import Markup, tag
 
+STYLE = """
+.plots { display: grid; gap: 1rem 1.5rem; }
+@media (min-width: 60rem) { .plots { grid-template-columns: 1fr 1fr; } }
+.plots figure { margin: 0; }
+.plots figcaption { color: var(--soft); font-size: .84rem; line-height: 1.45; }
+"""
+"""CSS of a page with plots: those in an element of the class `plots` stand side by side."""
+
 WIDTH, HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 16, 46
 _COLOURS = ("var(--for, #2a6fb0)", "var(--against, #c8641b)", "var(--yes, #1e7d4f)")

@@ -7,14 +7,11 @@ from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
 from whence.core.page import html_page
-from whence.core.plot import Axis, Series, plot
+from whence.core.plot import STYLE, Axis, Series, plot
 
 Record = Mapping[str, Any]
 _FACTS = 200
 _WHAT = {"documents": "documents with both", "near": "places with both near"}
-_STYLE = """
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem 1.5rem; }
-"""
 
 
 def frequency_page(record: Record) -> str:
@@ -36,7 +33,7 @@ def frequency_page(record: Record) -> str:
         *(_measure(record, name) for name in record.get("bins", ())),
         _section("facts", "The facts", "Most frequent first.", _facts(facts)),
     )
-    return html_page("Does frequency explain accuracy?", body, style=_STYLE)
+    return html_page("Does frequency explain accuracy?", body, style=STYLE)
 
 
 def _section(name: str, title: str, note: Child, *body: Child) -> Markup:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
 from whence.core.page import html_page
-from whence.core.plot import Axis, Series, plot
+from whence.core.plot import STYLE, Axis, Series, plot
 
 Record = Mapping[str, Any]
 
@@ -58,8 +57,7 @@ def statistics_page(record: Record) -> str:
         ),
         _slices(record),
     )
-    style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-    return html_page("What is in my corpus?", body, style=style)
+    return html_page("What is in my corpus?", body, style=STYLE)
 
 
 def _top(record: Record) -> Markup:
