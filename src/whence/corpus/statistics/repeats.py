@@ -132,8 +132,10 @@ def _longest(
 ) -> list[Copy]:
     if len(at) == 0:
         return []
-    documents = np.searchsorted(corpus.offsets, at, side="right") - 1
-    broken = (np.diff(at) != 1) | (np.diff(origin) != 1) | (np.diff(documents) != 0)
+    broken = np.zeros(len(at) - 1, bool)
+    for places in (at, origin):
+        documents = np.searchsorted(corpus.offsets, places, side="right")
+        broken |= (np.diff(places) != 1) | (np.diff(documents) != 0)
     first = np.concatenate([[0], np.flatnonzero(broken) + 1])
     runs = np.diff(np.append(first, len(at))) + length - 1
     found: list[Copy] = []
