@@ -188,7 +188,7 @@ def find_contamination(
 class _Runs:
     """A benchmark's runs of n words, and which of them were seen."""
 
-    def __init__(self, coded: Sequence[Sequence[Int64[np.ndarray, " word"]]], n: int) -> None:
+    def __init__(self, coded: Sequence[Sequence[Int64[np.ndarray, " _"]]], n: int) -> None:
         self._n = n
         self._of: list[set[tuple[int, ...]]] = [
             {tuple(text[i : i + n].tolist()) for text in texts for i in range(len(text) - n + 1)}
