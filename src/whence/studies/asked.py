@@ -99,14 +99,15 @@ def _spans(
     model: Model, ids: Sequence[int]
 ) -> tuple[Float[np.ndarray, " token"], Float[np.ndarray, " token"]]:
     """Characters of each token of an answer; a part of a character counts as all of it."""
-    ends, starts, end, part = [], [], 0, False
+    starts, ends, whole = [], [], 0
     for k in range(1, len(ids) + 1):
         text = str(
             model.tokenizer.decode(
                 list(ids[:k]), skip_special_tokens=False, clean_up_tokenization_spaces=False
             )
         )
-        starts.append(float(end - part))
-        end, part = len(text), text.endswith("\ufffd")
-        ends.append(float(end))
+        starts.append(float(whole))
+        # Bytes of a character that is not complete yet decode to one or more of these.
+        whole = len(text.rstrip("\ufffd"))
+        ends.append(float(whole + (whole < len(text))))
     return np.array(starts), np.array(ends)
