@@ -135,6 +135,7 @@ PUBLIC = {
         "run_rows",
         "sum_rows",
         "target_log_probabilities",
+        "text_embeddings",
         "value_tensor",
         "values",
         "with_answer",
@@ -154,7 +155,6 @@ PUBLIC = {
         "real_text",
         "shown_behaviors",
         "task_memorization",
-        "text_vectors",
     ],
     "training": [
         "Batch",

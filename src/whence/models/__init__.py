@@ -8,10 +8,12 @@ encoding      a behavior as tokens
 rows          sequences scored in batches: the one path of every value
 scoring       values of behaviors, plain or with a graph
 memory        how much a forward pass takes
+embeddings    texts as vectors: the model's own states
 generation    the model's own answer
 """
 
 from whence.models.causal import check_causal
+from whence.models.embeddings import text_embeddings
 from whence.models.encoding import EncodedBehavior, EncodedPrompt, encode, encode_prompt
 from whence.models.generation import answers_token_by_token, greedy, with_answer
 from whence.models.memory import batch_size_within, memory_needed
@@ -53,6 +55,7 @@ __all__ = [
     "run_rows",
     "sum_rows",
     "target_log_probabilities",
+    "text_embeddings",
     "value_tensor",
     "values",
     "with_answer",

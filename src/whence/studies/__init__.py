@@ -10,7 +10,6 @@ frequency      does frequency explain accuracy?
 frequency_page the same as a page
 """
 
-from whence.studies.asked import text_vectors
 from whence.studies.demo import Demo, demo
 from whence.studies.frequency import Known, ask_facts, fact_frequency, read_known
 from whence.studies.frequency_page import frequency_page
@@ -34,5 +33,4 @@ __all__ = [
     "real_text",
     "shown_behaviors",
     "task_memorization",
-    "text_vectors",
 ]

@@ -1,59 +1,28 @@
-"""A model asked about a task: vectors of texts, probabilities of stretches of its answers."""
+"""A model asked about a task: vectors of n-grams, probabilities of stretches of its answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 
 from whence.core import Behavior
 from whence.core.errors import BehaviorError
-from whence.core.progress import progress
-from whence.models import Model, encode, target_log_probabilities
+from whence.models import Model, encode, target_log_probabilities, text_embeddings
 
-_BATCH = 64
 INPUT, OUTPUT = "{input}", "{output}"
 
 
-def text_vectors(
-    model: Model, texts: Sequence[str], *, centred: bool = True
-) -> Float64[np.ndarray, "text width"]:
-    """A vector for each text: the mean of the model's last hidden states over its tokens.
+def centred_embeddings(model: Model, texts: Sequence[str]) -> Float[np.ndarray, "text width"]:
+    """Each text's embedding by the model's own states, less the mean of all of them.
 
-    The states of a language model share a large common part, which makes all cosines nearly
-    one; less their mean over the texts, they tell texts apart.
-
-    Args:
-        model: the model.
-        texts: short texts; what goes beyond the model's context is cut off.
-        centred: take the mean over all texts away.
-
-    References:
-        Mu and Viswanath, "All-but-the-Top", ICLR 2018, for taking the mean away.
+    The states of a language model share a large part, which makes all cosines nearly one; what
+    is left without it tells texts apart (Mu and Viswanath, "All-but-the-Top", ICLR 2018).
     """
-    found = np.zeros((len(texts), int(model.config.hidden_size)))
-    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-    batches = [order[i : i + _BATCH] for i in range(0, len(order), _BATCH)]
-    for batch in progress(batches, "embedding", len(batches)):
-        ids = [
-            model.tokenizer(" " + texts[i], add_special_tokens=False)["input_ids"][: model.context]
-            for i in batch
-        ]
-        width = max(map(len, ids))
-        padded = torch.tensor([own + own[-1:] * (width - len(own)) for own in ids])
-        # A causal model cannot see what is to the right, so padding there needs no mask.
-        with torch.no_grad():
-            states = model.module(
-                input_ids=padded.to(model.device),
-                attention_mask=torch.ones_like(padded).to(model.device),
-                output_hidden_states=True,
-                use_cache=False,
-            ).hidden_states[-1]
-        for row, i in enumerate(batch):
-            found[i] = states[row, : len(ids[row])].double().mean(dim=0).cpu().numpy()
-    return found - found.mean(axis=0) if centred else found
+    found = text_embeddings(model, [f" {text}" for text in texts])
+    centred: Float[np.ndarray, "text width"] = found - found.mean(axis=0)
+    return centred
 
 
 def behavior_of(template: str, given: str, answer: str) -> Behavior:

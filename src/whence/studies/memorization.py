@@ -38,7 +38,7 @@ from whence.corpus.tasks import (
     task_grams,
 )
 from whence.models import Model
-from whence.studies.asked import INPUT, OUTPUT, AnswerScore, behavior_of, text_vectors
+from whence.studies.asked import INPUT, OUTPUT, AnswerScore, behavior_of, centred_embeddings
 
 _SHOWN = 20
 
@@ -97,7 +97,7 @@ def task_memorization(
     test = examples if test is None else test
     grams = task_grams(examples, settings.n, settings.n_output)
     if vectors is None:
-        both = text_vectors(model, [*grams.inputs, *grams.outputs])
+        both = centred_embeddings(model, [*grams.inputs, *grams.outputs])
         vectors = both[: len(grams.inputs)], both[len(grams.inputs) :]
     table = mine_pairs(grams, *vectors, settings.threshold)
     found = find_pairs(table, test, settings.n, settings.n_output)
