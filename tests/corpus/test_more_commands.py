@@ -107,11 +107,7 @@ def test_novelty(folder, tmp_path):
 def test_facts(folder, tmp_path):
     path = tmp_path / "f.jsonl"
     names = [("Ada Lovelace", "London"), ("Émile", "London"), ("Émile", "東京")]
-    path.write_text(
-        "".join(
-            json.dumps({"subject": a, "object": b}, ensure_ascii=False) + "\n" for a, b in names
-        )
-    )
+    path.write_text("".join(json.dumps({"subject": a, "object": b}) + "\n" for a, b in names))
     said = json.loads(whence("facts", folder, path, "--json"))
     assert [fact["documents"] for fact in said["facts"]] == [2, 1, 0]
     known = tmp_path / "p.jsonl"

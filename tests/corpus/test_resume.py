@@ -90,7 +90,8 @@ def test_what_was_done_is_not_done_again(source, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         build_corpus([source], tmp_path / "c", SETTINGS)
     corpus = build_corpus([source], tmp_path / "c", SETTINGS)
-    assert len(calls) == 30 + 1
+    # What was encoded ahead of the interruption is lost, and nothing else.
+    assert 30 < len(calls) <= 30 + 1 + build._AHEAD
     assert manifest(corpus.path) == manifest(whole.path)
 
 

@@ -5,20 +5,22 @@ and a digest of every source), the tokenizer, and numbered parts (`parts`). Kill
 moment, the same command goes on after the last complete part, and the finished corpus has the
 same bytes as an unbroken build. The corpus itself appears under its name only when whole.
 
-Memory holds one part at a time and eight bytes a document.
+Memory holds a few parts at a time and eight bytes a document.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
 
@@ -56,6 +58,10 @@ from whence.corpus.unreadable import Unreadable
 PART_BYTES = 1 << 23
 PART_DOCUMENTS = 1 << 13
 _BATCH_CHARACTERS = 1 << 20
+_AHEAD = 2  # stretches encoded while another one is read or written
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 Documents = Callable[[OnFault], Iterator[RawDocument]]
 Finish = Callable[[Path], None]
@@ -280,10 +286,13 @@ def _encode(
     tokenizer = open_tokenizer(saved.path, parse_special=settings.parse_special)
     consumed = parts.note.consumed
     rest = islice(documents(on_fault), consumed, None)
-    with bar("tokenising", None, "B") as shown:
-        for stretch in _stretches(rest):
+
+    def pieces_of(stretch: list[RawDocument]) -> tuple[list[Piece], int, int]:
+        return _pieces(stretch, tokenizer, settings)
+
+    with bar("tokenising", None, "B") as shown, ThreadPoolExecutor(_AHEAD) as pool:
+        for stretch, (pieces, empty, number_cut) in _ahead(pool, pieces_of, _stretches(rest)):
             consumed += len(stretch)
-            pieces, empty, number_cut = _pieces(stretch, tokenizer, settings)
             parts.add(pieces, consumed=consumed, empty=empty, cut=number_cut)
             shown.update(sum(len(d.text) for d in stretch))
     if parts.note.documents == 0:
@@ -293,6 +302,24 @@ def _encode(
             got=f"{consumed} documents, all of them empty",
             fix="Name sources that hold text.",
         )
+
+
+def _ahead(
+    pool: Executor, work: Callable[[Given], Made], items: Iterable[Given]
+) -> Iterator[tuple[Given, Made]]:
+    """Do some work on each item, a few items ahead of where they are taken, in their order.
+
+    The tokenizers library works outside Python's lock, so that reading, encoding and writing
+    go on side by side.
+    """
+    waiting: deque[tuple[Given, Future[Made]]] = deque()
+    for item in items:
+        waiting.append((item, pool.submit(work, item)))
+        if len(waiting) > _AHEAD:
+            first, made = waiting.popleft()
+            yield first, made.result()
+    for rest, made in waiting:
+        yield rest, made.result()
 
 
 def _stretches(documents: Iterator[RawDocument]) -> Iterator[list[RawDocument]]:
