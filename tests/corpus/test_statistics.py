@@ -293,6 +293,9 @@ def test_the_whole_is_what_a_reader_counts(sliced, record):
     told = whole["lengths"]["tokens"]
     assert told["mean"] == pytest.approx(np.mean(lengths))
     assert told["quantiles"]["0.95"] == pytest.approx(np.quantile(lengths, 0.95))
+    for low, high, n in told["bins"]:
+        assert n == sum(low <= length <= high for length in lengths)
+    assert sum(n for *_, n in told["bins"]) == len(texts)
     assert whole["personal"]["email"] == {"matches": 2, "documents": 1}
     assert record["personal_examples"]["email"] == ["a**@*******.***"] * 2
     assert whole["duplicates"]["equal"] == 1
@@ -318,7 +321,7 @@ def test_the_record_is_plain_and_the_page_is_safe(record, tmp_path_factory):
     json.dumps(record, allow_nan=False)
     page = statistics_page(json.loads(json.dumps(record)))
     assert page.startswith("<!doctype html>")
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 3
     corpus = build(tmp_path_factory, ["<script>alert(1)</script> " * 30])
     assert "<script" not in statistics_page(describe(corpus, DescribeSettings(repeat=8)))
 

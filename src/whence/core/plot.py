@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from whence.core.markup import Markup, tag
 
 STYLE = """
-.plots { display: grid; gap: 1rem 1.5rem; }
+.plots { display: grid; gap: 1rem 1.5rem; margin-bottom: 1rem; }
 @media (min-width: 60rem) { .plots { grid-template-columns: 1fr 1fr; } }
 .plots figure { margin: 0; }
 .plots figcaption { color: var(--soft); font-size: .84rem; line-height: 1.45; }
@@ -90,7 +90,7 @@ def plot(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
         role="img",
         class_="plot",
         style=f"max-width:{WIDTH}px;width:100%;height:auto",
-        font_size=11,
+        font_size=12,
         font_family="sans-serif",
     )
 

@@ -144,9 +144,13 @@ def _count_words(
 
 def _spread(values: Int64[np.ndarray, " document"]) -> dict[str, Any]:
     found = np.quantile(values, QUANTILES) if len(values) else np.zeros(len(QUANTILES))
+    power, counts = np.unique(np.floor(np.log2(values)).astype(int), return_counts=True)
     return {
         "mean": float(values.mean()) if len(values) else 0.0,
         "quantiles": {str(q): float(v) for q, v in zip(QUANTILES, found, strict=True)},
+        "bins": [
+            [1 << k, (2 << k) - 1, n] for k, n in zip(power.tolist(), counts.tolist(), strict=True)
+        ],
     }
 
 

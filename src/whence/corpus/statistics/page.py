@@ -34,7 +34,7 @@ def statistics_page(record: Record) -> str:
             "ngrams",
             "Most frequent runs of tokens",
             "Exact counts; a run stays inside a document.",
-            *(_ngrams(n, rows) for n, rows in record["ngrams"].items()),
+            tag("div", *(_ngrams(n, r) for n, r in record["ngrams"].items()), class_="plots"),
         ),
         _section(
             "copies",
@@ -92,7 +92,19 @@ def _lengths(record: Record) -> Markup:
         [unit, f"{told['mean']:,.1f}", *(f"{told['quantiles'][q]:,.0f}" for q in quantiles)]
         for unit, told in lengths.items()
     ]
-    return _table(head, rows)
+    bins = [((low * high) ** 0.5, float(n)) for low, high, n in lengths["tokens"]["bins"]]
+    drawn = plot(
+        "Documents by length",
+        [Series("", bins)],
+        Axis("tokens of a document, in bins of a factor of two", log=True),
+        Axis("documents", low=0.0),
+    )
+    return join(tag("div", tag("figure", drawn), class_="plots"), _table(head, rows))
+
+
+def _visible(text: str) -> str:
+    """A text on one line, its line ends and tabs to be seen."""
+    return text.replace("\n", "⏎").replace("\t", "⇥")
 
 
 def _word_plots(words: Record) -> Markup:
@@ -151,8 +163,9 @@ def _top_words(words: Record) -> Markup:
 
 
 def _ngrams(n: str, rows: Sequence[Record]) -> Markup:
-    shown = [[tag("q", row["text"]), f"{row['count']:,}"] for row in rows[:10]]
-    return join(tag("h3", f"{n} token" + "s" * (n != "1")), _table(["run", "count"], shown))
+    shown = [[tag("q", _visible(row["text"])), f"{row['count']:,}"] for row in rows[:10]]
+    title = tag("h3", f"{n} token" + "s" * (n != "1"))
+    return tag("div", title, _table(["run", "count"], shown))
 
 
 def _copies(record: Record) -> Markup:
@@ -173,7 +186,7 @@ def _copies(record: Record) -> Markup:
         ],
     ]
     copies = [
-        [f"{c['tokens']:,}", tag("q", c["text"]), c["document"], c["original"]]
+        [f"{c['tokens']:,}", tag("q", _visible(c["text"])), c["document"], c["original"]]
         for c in record["longest_copies"]
     ]
     longest = _table(["tokens", "longest copies begin", "in", "as before in"], copies)
