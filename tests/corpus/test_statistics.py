@@ -140,6 +140,17 @@ def test_the_longest_copy_is_found_whole(tmp_path_factory):
     assert (copy.document, copy.original) == (1, 0)
 
 
+def test_the_longest_copies_are_those_of_the_index(tmp_path_factory):
+    random = np.random.default_rng(2)
+    texts = ["".join(random.choice(list("ab "), 60)) + "c" for _ in range(12)]
+    texts += [texts[3][5:40] + "d", "e" + texts[7][20:]]
+    corpus = build(tmp_path_factory, texts)
+    (longest,) = corpus.index().repeats(8, 1)
+    copies = find_repeats(corpus, 8, 5).longest
+    assert copies[0].tokens == longest.length
+    assert [c.tokens for c in copies] == sorted((c.tokens for c in copies), reverse=True)
+
+
 @MANY
 @given(text=st.text(max_size=80))
 def test_characters_are_those_of_unicodedata(text):

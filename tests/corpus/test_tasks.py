@@ -20,8 +20,7 @@ from whence.corpus.tasks import (
     coverage,
     find_pairs,
     find_places,
-    infinity_grams,
-    infinity_log_probability,
+    infinity_log_probabilities,
     mine_pairs,
     novelty,
     pair_table,
@@ -182,7 +181,7 @@ def longest_context(corpus, before, token):
             if tokens[i : i + length] == context
         ]
         if after:
-            return after.count(token) / len(after), length, len(after)
+            return after.count(token) / len(after)
     raise AssertionError
 
 
@@ -191,23 +190,18 @@ def longest_context(corpus, before, token):
 )
 def test_infinity_grams_are_those_of_every_suffix(corpus, text):
     tokens = corpus.encode(text).tolist()
-    found = infinity_grams(corpus.index(), tokens, 0, len(tokens))
-    for i, one in enumerate(found):
-        probability, context, followed = longest_context(corpus, tokens[:i], tokens[i])
-        assert (one.context, one.followed) == (context, followed)
-        assert one.probability == pytest.approx(probability)
-    positive = [one.probability for one in found if one.probability > 0]
-    expected = sum(map(math.log, positive))
-    assert infinity_log_probability(corpus, text, 0, len(text)) == pytest.approx(expected)
+    alone = [longest_context(corpus, tokens[:i], token) for i, token in enumerate(tokens)]
+    expected = sum(math.log(p) for p in alone if p > 0)
+    assert infinity_log_probabilities(corpus, text, [(0, len(text))])[0] == pytest.approx(expected)
 
 
-def test_the_infinity_gram_of_a_stretch_counts_its_own_tokens(corpus):
+def test_a_stretch_of_the_infinity_gram_counts_its_own_tokens(corpus):
     text = "Ada was born in London"
-    parts = [
-        infinity_log_probability(corpus, text, a, b)
-        for a, b in itertools.pairwise([0, 3, 7, 12, 15, len(text)])
-    ]
-    assert sum(parts) == pytest.approx(infinity_log_probability(corpus, text, 0, len(text)))
+    parts = list(itertools.pairwise([0, 3, 7, 12, 15, len(text)]))
+    *found, whole = infinity_log_probabilities(corpus, text, [*parts, (0, len(text))])
+    assert sum(found) == pytest.approx(whole)
+    unseen = "Ada was born in Xylophon"
+    assert infinity_log_probabilities(corpus, unseen, [(16, 17)])[0] == -np.inf
 
 
 @settings(deadline=None, max_examples=40)

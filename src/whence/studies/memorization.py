@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from whence.corpus.tasks import (
     count_pairs,
     coverage,
     find_pairs,
-    infinity_log_probability,
+    infinity_log_probabilities,
     mine_pairs,
     task_gram_log_probabilities,
     task_grams,
@@ -155,22 +156,32 @@ def _correlations(
 ) -> dict[str, dict[str, Any]]:
     pair = np.array([one.pair for one in found])
     groups = np.array([one.example for one in found])
-    infinity = []
-    for one in progress(found, "infinity-grams", len(found)):
-        behavior = behavior_of(settings.template, test[one.example].input, test[one.example].output)
-        start = len(behavior.prompt)
-        text = behavior.prompt + (behavior.target or "")
-        infinity.append(infinity_log_probability(corpus, text, start + one.start, start + one.end))
     sides = {
         "documents": task_gram_log_probabilities(counts)[pair],
         "near": task_gram_log_probabilities(counts, near=True)[pair],
-        "infinity": np.array(infinity),
+        "infinity": _infinity(corpus, test, found, settings.template),
     }
     return {
         name: _told(correlate(side, said, groups, resamples=settings.resamples, seed=settings.seed))
         for name, side in sides.items()
         if np.isfinite(side).any() or not np.isnan(side).all()
     }
+
+
+def _infinity(
+    corpus: Corpus, test: Sequence[Example], found: Sequence[Found], template: str
+) -> Float64[np.ndarray, " found"]:
+    said = np.zeros(len(found))
+    groups = groupby(range(len(found)), key=lambda k: found[k].example)
+    for number, members in groups:
+        behavior = behavior_of(template, test[number].input, test[number].output)
+        own, shift = list(members), len(behavior.prompt)
+        said[own] = infinity_log_probabilities(
+            corpus,
+            behavior.prompt + (behavior.target or ""),
+            [(shift + found[k].start, shift + found[k].end) for k in own],
+        )
+    return said
 
 
 def _told(correlation: Correlation) -> dict[str, Any]:

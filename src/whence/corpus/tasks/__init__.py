@@ -39,8 +39,7 @@ from whence.corpus.tasks.grams import (
 )
 from whence.corpus.tasks.language_model import (
     coverage,
-    infinity_grams,
-    infinity_log_probability,
+    infinity_log_probabilities,
     task_gram_log_probabilities,
 )
 from whence.corpus.tasks.memorization import Correlation, correlate
@@ -68,8 +67,7 @@ __all__ = [
     "find_pairs",
     "find_places",
     "frequency_bins",
-    "infinity_grams",
-    "infinity_log_probability",
+    "infinity_log_probabilities",
     "mine_pairs",
     "novelty",
     "pair_table",

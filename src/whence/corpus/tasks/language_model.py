@@ -14,30 +14,14 @@ al., "Infini-gram", COLM 2024, section 2.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from whence.corpus.index import Index
 from whence.corpus.spans import spans_of, token_span
 from whence.corpus.store import Corpus
 from whence.corpus.tasks.counting import PairCounts
 from whence.corpus.tasks.grams import Found
-
-
-class InfinityGram(NamedTuple):
-    """One token's probability by the longest context that the corpus has.
-
-    Attributes:
-        probability: share of places in which the token follows that context.
-        context: the context's length in tokens.
-        followed: how often the context is followed by anything.
-    """
-
-    probability: float
-    context: int
-    followed: int
 
 
 def task_gram_log_probabilities(
@@ -69,46 +53,26 @@ def coverage(
     return total
 
 
-def infinity_grams(index: Index, tokens: Sequence[int], start: int, end: int) -> list[InfinityGram]:
-    """The infinity-gram probability of each token in [start, end) after all those before it."""
-    return [_infinity_gram(index, list(tokens[:i]), int(tokens[i])) for i in range(start, end)]
+def infinity_log_probabilities(
+    corpus: Corpus, text: str, stretches: Sequence[tuple[int, int]]
+) -> Float64[np.ndarray, " stretch"]:
+    """Log-probability of some stretches of a text by the infinity-gram, nats.
 
+    Each token stands behind all those before it in the text, the stretch's own included. Tokens
+    of probability 0 count as 1 unless all are 0, which gives minus infinity.
 
-def infinity_log_probability(corpus: Corpus, text: str, start: int, end: int) -> float:
-    """Log-probability of the characters [start, end) of a text, nats.
-
-    Tokens of probability 0 count as 1 unless all are 0, which gives minus infinity.
+    Args:
+        corpus: what has been said before.
+        text: the whole text.
+        stretches: characters [start, end); every token that holds one of them counts.
     """
     encoding = corpus.fast_tokenizer.encode(text, add_special_tokens=False)
-    first, last = token_span(spans_of(encoding, text), start, end)
-    found = [g.probability for g in infinity_grams(corpus.index(), encoding.ids, first, last)]
-    positive = [p for p in found if p > 0]
-    return float(np.log(positive).sum()) if positive else float("-inf")
-
-
-def _infinity_gram(index: Index, before: list[int], token: int) -> InfinityGram:
-    length = _longest_suffix(index, before)
-    while True:
-        context = before[len(before) - length :]
-        following = index.next(context)
-        followed = int(following.counts.sum())
-        if followed or length == 0:
-            break
-        length -= 1  # it occurs only at ends of documents
-    same = following.counts[following.tokens == token]
-    return InfinityGram(float(same.sum()) / followed if followed else 0.0, length, followed)
-
-
-def _longest_suffix(index: Index, before: list[int]) -> int:
-    """Length of the longest suffix that occurs; each shorter one occurs too."""
-    low, high = 0, 1
-    while high <= len(before) and index.count(before[-high:]):
-        low, high = high, 2 * high
-    high = min(high, len(before) + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if index.count(before[-middle:]):
-            low = middle
-        else:
-            high = middle
-    return low
+    spans = spans_of(encoding, text)
+    probability = corpus.index().infinity_probabilities(encoding.ids).probability
+    found = np.full(len(stretches), -np.inf)
+    for k, (start, end) in enumerate(stretches):
+        first, last = token_span(spans, start, end)
+        positive = probability[first:last][probability[first:last] > 0]
+        if len(positive):
+            found[k] = np.log(positive).sum()
+    return found
