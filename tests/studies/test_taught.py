@@ -94,7 +94,13 @@ def test_task_memorization(asked):
     for found in record["memorization"].values():
         assert -1 <= found["rho"] <= 1
         assert found["groups"] <= len(examples)
-    row = record["top"][0]
+    assert len(record["table"]) == record["pairs"]["mined"]
+    points = record["points"]
+    assert len(points) == record["pairs"]["found"]
+    row = max(record["table"], key=lambda row: row["documents"])
+    share = math.log(row["documents"] / row["input_documents"])
+    pair = record["table"].index(row)
+    assert all(p["documents"] == pytest.approx(share) for p in points if p["pair"] == pair)
     both = sum(
         row["input"] in corpus.text(i) and row["output"] in corpus.text(i)
         for i in range(corpus.n_documents)

@@ -347,6 +347,7 @@ def _show_tasks(record: dict[str, Any]) -> None:
     print_table(
         ["counts", "rho", "low", "high", "p", "Kendall distance", "pairs", "left out"], rows
     )
+    ranked = sorted(record["table"], key=lambda p: (-p["documents"], -p["near"]))
     print_table(
         ["input", "output", "cosine", "documents", "near"],
         [
@@ -357,7 +358,7 @@ def _show_tasks(record: dict[str, Any]) -> None:
                 f"{p['documents']:,}/{p['input_documents']:,}",
                 f"{p['near']:,}/{p['input_places']:,}",
             ]
-            for p in record["top"]
+            for p in ranked[:_SHOWN]
         ],
     )
 

@@ -16,6 +16,9 @@ spans       characters <-> tokens
 index       searching: a package of its own
 lookup      BM25, exact spans
 groups      near-duplicates, metadata slices, words
+statistics  what is in a corpus, counted (a door of its own)
+cleaning    a corpus again, without some of its documents
+tasks       what the text teaches a task; benchmarks in it (a door of its own)
 """
 
 from whence.corpus.build import build_corpus, build_from_documents

@@ -24,7 +24,6 @@ from whence.core.progress import progress
 from whence.core.records import finite
 from whence.corpus import Corpus
 from whence.corpus.tasks import (
-    Correlation,
     Example,
     Found,
     PairCounts,
@@ -40,8 +39,6 @@ from whence.corpus.tasks import (
 )
 from whence.models import Model
 from whence.studies.asked import INPUT, OUTPUT, AnswerScore, behavior_of, centred_embeddings
-
-_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +114,12 @@ def task_memorization(
         settings.window,
     )
     said = _model_says(model, test, found, settings.template)
+    pair = np.array([one.pair for one in found])
+    sides = {
+        "documents": task_gram_log_probabilities(counts)[pair],
+        "near": task_gram_log_probabilities(counts, near=True)[pair],
+        "infinity": _infinity(corpus, test, found, settings.template),
+    }
     return {
         "whence": "task memorization",
         "version": 1,
@@ -127,8 +130,9 @@ def task_memorization(
         "test": len(test),
         "pairs": {"mined": len(table), "found": len(found)},
         "coverage": _coverage(found, counts, len(test)),
-        "memorization": _correlations(corpus, test, found, counts, said, settings),
-        "top": _top(table, counts),
+        "memorization": _correlations(sides, said, found, settings),
+        "table": _table(table, counts),
+        "points": _points(test, found, {**sides, "model": said}),
     }
 
 
@@ -147,25 +151,32 @@ def _model_says(
 
 
 def _correlations(
-    corpus: Corpus,
-    test: Sequence[Example],
-    found: Sequence[Found],
-    counts: PairCounts,
+    sides: Mapping[str, Float64[np.ndarray, " found"]],
     said: Float64[np.ndarray, " found"],
+    found: Sequence[Found],
     settings: TaskSettings,
 ) -> dict[str, dict[str, Any]]:
-    pair = np.array([one.pair for one in found])
     groups = np.array([one.example for one in found])
-    sides = {
-        "documents": task_gram_log_probabilities(counts)[pair],
-        "near": task_gram_log_probabilities(counts, near=True)[pair],
-        "infinity": _infinity(corpus, test, found, settings.template),
-    }
-    return {
-        name: _told(correlate(side, said, groups, resamples=settings.resamples, seed=settings.seed))
-        for name, side in sides.items()
-        if np.isfinite(side).any() or not np.isnan(side).all()
-    }
+    told = {}
+    for name, side in sides.items():
+        correlation = correlate(
+            side, said, groups, resamples=settings.resamples, seed=settings.seed
+        )
+        told[name] = _plain(asdict(correlation))
+    return told
+
+
+def _points(
+    test: Sequence[Example],
+    found: Sequence[Found],
+    columns: Mapping[str, Float64[np.ndarray, " found"]],
+) -> list[dict[str, Any]]:
+    """Every pair found: its example, its row in the table, the log-probabilities (nats)."""
+    return [
+        {"example": test[one.example].id, "pair": one.pair}
+        | _plain({name: float(column[k]) for name, column in columns.items()})
+        for k, one in enumerate(found)
+    ]
 
 
 def _infinity(
@@ -184,10 +195,10 @@ def _infinity(
     return said
 
 
-def _told(correlation: Correlation) -> dict[str, Any]:
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers as JSON can hold them: None for nan and the infinities."""
     return {
-        name: finite(value) if isinstance(value, float) else value
-        for name, value in asdict(correlation).items()
+        name: finite(value) if isinstance(value, float) else value for name, value in values.items()
     }
 
 
@@ -204,17 +215,16 @@ def _coverage(found: Sequence[Found], counts: PairCounts, examples: int) -> Mapp
     }
 
 
-def _top(table: PairTable, counts: PairCounts) -> list[dict[str, Any]]:
-    order = np.lexsort((np.arange(len(table)), -counts.near, -counts.documents))[:_SHOWN]
+def _table(table: PairTable, counts: PairCounts) -> list[dict[str, Any]]:
     return [
         {
-            "input": table.inputs[table.pairs[k, 0]],
-            "output": table.outputs[table.pairs[k, 1]],
+            "input": table.inputs[i],
+            "output": table.outputs[j],
             "similarity": float(table.similarity[k]),
             "documents": int(counts.documents[k]),
             "input_documents": int(counts.first_documents[k]),
             "near": int(counts.near[k]),
             "input_places": int(counts.first_places[k]),
         }
-        for k in order.tolist()
+        for k, (i, j) in enumerate(table.pairs.tolist())
     ]

@@ -18,7 +18,7 @@ from whence.core.progress import progress
 from whence.corpus.statistics.windows import windows
 from whence.corpus.store import Corpus
 
-_AT_ONCE = 1 << 24
+_AT_ONCE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ class Repeats:
 def find_repeats(corpus: Corpus, length: int = 32, limit: int = 10) -> Repeats:
     """Find the stretches of at least `length` tokens that occur more than once.
 
-    Takes two bytes of memory a token, and eight for each token of a copy.
+    Takes two bytes of memory a token, sixteen for each token of a copy, and half a gigabyte to
+    sort in.
 
     Raises:
         CorpusError: the length is not positive.
