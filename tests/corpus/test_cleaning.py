@@ -164,6 +164,12 @@ def test_rules_that_make_no_sense(rules, message):
         Rules(**rules)
 
 
+def test_the_record_has_every_rule_that_removes():
+    rules = Rules(personal=0, copied=0.0, shortest=3)
+    kept = {"personal": 0, "copied": 0.0, "shortest": 3, "repeat": 32, "keep": "first"}
+    assert rules.to_json() == kept
+
+
 def test_a_cleaned_corpus_can_be_cleaned(corpus, tmp_path):
     once = write_cleaned(corpus, find_removals(corpus, Rules(shortest=5)), {}, tmp_path / "a")
     twice = write_cleaned(once, find_removals(once, Rules(equal=True)), {}, tmp_path / "b")

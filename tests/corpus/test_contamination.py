@@ -95,5 +95,8 @@ def test_items_are_read(tmp_path):
     assert [i.texts for i in read_items(path, ["question"])] == [("what?",), ("why?",)]
     with pytest.raises(SourceError, match=r"line 1.*text in answer"):
         read_items(path, ["answer"])
+    path.write_text(json.dumps({"question": "half of \ud800"}))
+    with pytest.raises(SourceError, match=r"line 1.*lone surrogate"):
+        read_items(path)
     with pytest.raises(CorpusError, match="positive numbers of words"):
         find_contamination(Corpus.__new__(Corpus), [], (8,))

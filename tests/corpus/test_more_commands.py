@@ -126,7 +126,9 @@ def test_tasks(demo_run, demo_world, tmp_path):
     rows = [{"input": fact.prompt, "output": fact.answer} for fact in demo_world.facts]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = ("tasks", demo_run.corpus().path, path, "--model", demo_run.path, "--n", 1)
-    whence(*words, "--grams", tmp_path / "g.json")
+    whence(*words[:3], "--n", 1, "--grams", tmp_path / "g.json")
+    with pytest.raises(CorpusError, match="--model"):
+        whence(*words[:3])
     grams = json.loads((tmp_path / "g.json").read_text())
     ones = {name: np.ones((len(texts), 2)) for name, texts in grams.items()}
     np.savez(vectors, **ones)

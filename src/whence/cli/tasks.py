@@ -18,7 +18,7 @@ Option = typer.Option
 _Json = Annotated[bool, Option("--json", help="Print one JSON record and nothing else.")]
 _Folder = Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder made by `build`.")]
 _Benchmark = Annotated[Path, typer.Argument(metavar="BENCHMARK", help="A JSONL file.")]
-_Model = Annotated[str, Option(help="A run, a checkpoint's folder, or a name.")]
+_Model = Annotated[str | None, Option(help="A run, a checkpoint's folder, or a name.")]
 _Window = Annotated[int, Option(min=1, help="Tokens within which two texts are near.")]
 _Seed = Annotated[int, Option(help="Of the bootstrap intervals.")]
 _Fields = Annotated[
@@ -33,7 +33,7 @@ def tasks(
     examples: Annotated[
         Path, typer.Argument(metavar="EXAMPLES", help='JSONL with "input" and "output".')
     ],
-    model: _Model,
+    model: _Model = None,
     test: Annotated[
         Path | None, Option(help="Ask the model these instead of the examples.")
     ] = None,
@@ -70,6 +70,10 @@ def tasks(
         write_json(grams, {"inputs": list(found.inputs), "outputs": list(found.outputs)})
         typer.echo(f"written: {grams}", err=True)
         return
+    if model is None:
+        raise CorpusError(
+            "--model", expected="a model", got="none", fix="Name a run or a checkpoint."
+        )
     from whence.studies import TaskSettings, task_memorization
 
     settings = TaskSettings(n, n_output, threshold, window, template, seed=seed)
@@ -144,7 +148,7 @@ def contamination(
     if clean is not None:
         kept = [i.row for i, bad in zip(items, verdicts, strict=True) if not bad]
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-        write_bytes(clean, lines.encode("utf-8", "surrogatepass"))
+        write_bytes(clean, lines.encode())
         typer.echo(f"written: {clean} ({len(kept):,} of {len(items):,} items)", err=True)
     record = _contamination_record(found, verdicts, n, share)
     if as_json:

@@ -86,7 +86,8 @@ class Rules:
 
     def to_json(self) -> dict[str, Any]:
         """The rules that remove something."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, False)}
+        # By identity: a bound of 0 is equal to False and a rule all the same.
+        return {n: v for n, v in asdict(self).items() if v is not None and v is not False}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,21 @@ def rows_of_file(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
         raise SourceError(
             str(path), expected="one object a line", got="no line", fix="Name another file."
         )
+    for number, row in found:
+        _check_utf8(row, f"{path}, line {number}")
     return found
+
+
+def _check_utf8(row: Mapping[str, Any], place: str) -> None:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(
+            place,
+            expected="text that UTF-8 can hold",
+            got=f"the lone surrogate {error.object[error.start]!a}",
+            fix="Mend it: such a character is half of one that was cut.",
+        ) from None
 
 
 def text_field(row: Mapping[str, Any], name: str, place: str) -> str:
