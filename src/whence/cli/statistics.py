@@ -186,8 +186,7 @@ def tell_cleaning(
     typer.echo(f"... and {rest:,} more" if rest else "", nl=bool(rest))
     said = ", ".join(f"{rule} {n:,}" for rule, n in sorted(counts.items())) or "nothing"
     typer.echo(f"removed {len(going):,} documents, {tokens:,} tokens: {said}")
-    typer.echo(f"left {corpus.n_documents - len(going):,} documents", nl=False)
-    typer.echo("" if cleaned is None else f": {cleaned.path}")
+    typer.echo(f"left {corpus.n_documents - len(going):,} documents")
 
 
 def _numbers(given: str) -> tuple[int, ...]:
