@@ -47,7 +47,12 @@ def test_pieces_are_named_after_their_document(tmp_path_factory):
     texts = ["short", "a longer text here"]
     corpus = make(tmp_path_factory, texts, tokenizer="bytes", max_tokens=8)
     assert list(corpus.ids) == ["d0", "d1#0", "d1#1", "d1#2"]
-    assert corpus.record["sources"] == {"documents": 2, "empty": 0, "cut": 1}
+    assert corpus.record["sources"] == {
+        "documents": 2,
+        "empty": 0,
+        "cut": 1,
+        "unreadable": 0,
+    }
 
 
 @pytest.mark.parametrize(

@@ -90,13 +90,14 @@ def test_what_was_done_is_not_done_again(source, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         build_corpus([source], tmp_path / "c", SETTINGS)
     corpus = build_corpus([source], tmp_path / "c", SETTINGS)
-    assert len(calls) == 30 + 1
+    # What was encoded ahead of the interruption is lost, and nothing else.
+    assert 30 < len(calls) <= 30 + 1 + build._AHEAD
     assert manifest(corpus.path) == manifest(whole.path)
 
 
 def test_other_data_under_the_same_name_starts_anew(source, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "PART_DOCUMENTS", 10)
-    monkeypatch.setattr(build.assemble, "assemble", lambda *_: 1 / 0)
+    monkeypatch.setattr(build.assemble, "assemble", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         build_corpus([source], tmp_path / "c", SETTINGS)
     monkeypatch.undo()

@@ -173,7 +173,12 @@ def test_empty_documents_are_left_out_and_counted(tmp_path):
     (tmp_path / "s.jsonl").write_bytes(as_bytes([{"text": t} for t in ("a", "", " \n", "b")]))
     corpus = build(tmp_path, tmp_path / "s.jsonl")
     assert list(corpus.ids) == ["s.jsonl:1", "s.jsonl:4"]
-    assert corpus.record["sources"] == {"documents": 4, "empty": 2, "cut": 0}
+    assert corpus.record["sources"] == {
+        "documents": 4,
+        "empty": 2,
+        "cut": 0,
+        "unreadable": 0,
+    }
 
 
 BAD = {

@@ -2,6 +2,8 @@
 
     corpus     build, show, count, find, next, trace,
                perplexity, sample, tree
+    corpus     build, show, count, find, next, stats, dedup, filter,
+               tasks, novelty, contamination, decontaminate, facts
     train      record a training, replay it
     explain    the main job
     demo       all of it on this machine
@@ -26,6 +28,8 @@ from whence.cli.corpus import app as corpus
 from whence.cli.demo import demo
 from whence.cli.explain import explain
 from whence.cli.ngrams import perplexity, sample, tree
+from whence.cli.statistics import dedup, filter_documents, stats
+from whence.cli.tasks import contamination, decontaminate, facts, novelty, tasks
 from whence.cli.trace import trace
 from whence.cli.train import train
 from whence.core.errors import UserError
@@ -41,8 +45,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (trace, perplexity, sample, tree):
-    corpus.command(command.__name__)(command)
+corpus.command("filter")(filter_documents)
+for _command in (trace, perplexity, sample, tree, stats, dedup):
+    corpus.command(_command.__name__)(_command)
+for _command in (tasks, novelty, contamination, decontaminate, facts):
+    corpus.command(_command.__name__)(_command)
 app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
 app.command("train")(train)
 app.command("explain")(explain)

@@ -13,6 +13,8 @@ from whence.cli.slices import Run, Until, Where, index_of
 if TYPE_CHECKING:
     from whence.corpus import Corpus
 
+_PLACES = 5  # of documents that could not be read; all of them are in a file
+
 app = typer.Typer(
     help="Make a corpus from your documents, look at it, search it.", no_args_is_help=True
 )
@@ -66,6 +68,14 @@ def build(
             "--parse-special", help="Read special tokens that texts spell out as special."
         ),
     ] = False,
+    unreadable: Annotated[
+        str,
+        typer.Option(
+            metavar="stop|skip",
+            help="At a document that cannot be read (no UTF-8, a broken row): stop, or leave it "
+            "out and write down its place.",
+        ),
+    ] = "stop",
     as_json: _Json = False,
 ) -> None:
     """Make a corpus. Killed, it goes on where it was when the same command is run again."""
@@ -80,9 +90,12 @@ def build(
         split=split,
         max_tokens=max_tokens,
         parse_special=parse_special,
+        unreadable=unreadable,
         **given,
     )
-    _say(_summary(build_corpus(sources, out, settings)), as_json)
+    built = build_corpus(sources, out, settings)
+    _say(_summary(built), as_json)
+    _warn_unreadable(built)
 
 
 @app.command()
@@ -266,9 +279,21 @@ def _summary(corpus: Corpus) -> dict[str, Any]:
         "fields": corpus.metadata.column_names,
         "source_documents": sources["documents"],
         "empty_left_out": sources["empty"],
+        "unreadable_left_out": sources.get("unreadable", 0),
         "cut": sources["cut"],
         "digest": corpus.digest,
     }
+
+
+def _warn_unreadable(corpus: Corpus) -> None:
+    from whence.corpus.unreadable import FILE, read_unreadable
+
+    first = read_unreadable(corpus.path, _PLACES)
+    for fault in first:
+        typer.echo(f"left out: {fault['place']}: {fault['got']}", err=True)
+    count = corpus.record["sources"].get("unreadable", 0)
+    if count > len(first):
+        typer.echo(f"... and {count - len(first):,} more: {corpus.path / FILE}", err=True)
 
 
 def _say(record: dict[str, Any], as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 settings    how a corpus is made
 sources     folders, files and data sets as streams of documents
+unreadable  what a build had to leave out
 rows        JSONL, Parquet and data set rows
 documents   a document before and after it is stored
 tokenizer   trained here, bytes, or Hugging Face; saved with the corpus
@@ -19,6 +20,9 @@ neighbors   nearest documents by given embeddings
 slices      documents by their metadata
 trace       where a text comes from
 ngrams      language models of the text alone
+statistics  what is in a corpus, counted (a door of its own)
+cleaning    a corpus again, without some of its documents
+tasks       what the text teaches a task; benchmarks in it (a door of its own)
 """
 
 from whence.corpus.build import build_corpus, build_from_documents

@@ -38,7 +38,14 @@ _TYPES = {
 }
 
 
-def assemble(parts: Parts, saved: SavedTokenizer, folder: Path, plan: Mapping[str, Any]) -> None:
+def assemble(
+    parts: Parts,
+    saved: SavedTokenizer,
+    folder: Path,
+    plan: Mapping[str, Any],
+    *,
+    unreadable: int = 0,
+) -> None:
     """Write the files of a corpus into an empty folder.
 
     Args:
@@ -46,6 +53,7 @@ def assemble(parts: Parts, saved: SavedTokenizer, folder: Path, plan: Mapping[st
         saved: its tokenizer.
         folder: where.
         plan: what the corpus was made of; kept in its record.
+        unreadable: how many documents were left out because they cannot be read.
     """
     note = parts.note
     shutil.copytree(saved.path, folder / "tokenizer", ignore=shutil.ignore_patterns("manifest*"))
@@ -65,7 +73,12 @@ def assemble(parts: Parts, saved: SavedTokenizer, folder: Path, plan: Mapping[st
             "vocabulary_size": saved.vocabulary_size,
             "start_tokens": list(saved.start_tokens),
             "end_tokens": list(saved.end_tokens),
-            "sources": {"documents": note.consumed, "empty": note.empty, "cut": note.cut},
+            "sources": {
+                "documents": note.consumed,
+                "empty": note.empty,
+                "cut": note.cut,
+                "unreadable": unreadable,
+            },
             "plan": dict(plan),
         },
     )

@@ -5,19 +5,22 @@ and a digest of every source), the tokenizer, and numbered parts (`parts`). Kill
 moment, the same command goes on after the last complete part, and the finished corpus has the
 same bytes as an unbroken build. The corpus itself appears under its name only when whole.
 
-Memory holds one part at a time and eight bytes a document.
+Memory holds a few parts at a time and eight bytes a document.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
 
@@ -33,9 +36,9 @@ from whence.core.records import (
 )
 from whence.corpus import assemble, store
 from whence.corpus.cutting import Cut, cut_all
-from whence.corpus.documents import RawDocument, Scalar
+from whence.corpus.documents import OnFault, RawDocument, Scalar, complain
 from whence.corpus.parts import Parts, Piece
-from whence.corpus.settings import DEFAULT_VOCABULARY, BuildSettings
+from whence.corpus.settings import DEFAULT_VOCABULARY, SKIP, BuildSettings
 from whence.corpus.sources import find_sources, identity, read_documents
 from whence.corpus.store import Corpus, open_corpus
 from whence.corpus.tokenizer import (
@@ -49,12 +52,19 @@ from whence.corpus.tokenizer import (
     tokenizer_identity,
     train_tokenizer,
 )
+from whence.corpus.unreadable import FILE as UNREADABLE
+from whence.corpus.unreadable import Unreadable
 
 PART_BYTES = 1 << 23
 PART_DOCUMENTS = 1 << 13
 _BATCH_CHARACTERS = 1 << 20
+_AHEAD = 2  # stretches encoded while another one is read or written
 
-Documents = Callable[[], Iterator[RawDocument]]
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+Documents = Callable[[OnFault], Iterator[RawDocument]]
+Finish = Callable[[Path], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +107,15 @@ def build_corpus(
     found = find_sources(sources, settings)
     known = [{"name": s.name, "digest": identity(s, settings)} for s in found]
 
-    def documents() -> Iterator[RawDocument]:
+    def documents(on_fault: OnFault) -> Iterator[RawDocument]:
         for source in found:
-            stream = read_documents(source, settings)
+            stream = read_documents(source, settings, on_fault)
             first = next(stream, None)
             if first is None:
                 raise SourceError(
                     source.given,
                     expected="at least one document",
-                    got="none",
+                    got="none" if settings.unreadable != SKIP else "none that can be read",
                     fix="Name a source that holds documents.",
                 )
             yield from chain([first], stream)
@@ -132,10 +142,37 @@ def build_from_documents(
     settings = settings or BuildSettings()
     # Training a tokenizer and encoding read the documents twice.
     once = settings.tokenizer is None and iter(documents) is documents
-    return _build(Path(out), _Plan(None, settings), lambda: iter(documents), spool=once)
+    return _build(Path(out), _Plan(None, settings), lambda _: iter(documents), spool=once)
 
 
-def _build(out: Path, plan: _Plan, documents: Documents, *, spool: bool = False) -> Corpus:
+def build_derived(
+    documents: Callable[[], Iterator[RawDocument]],
+    identity: Mapping[str, Any],
+    out: Path,
+    settings: BuildSettings,
+    finish: Finish,
+) -> Corpus:
+    """Make a corpus out of another one; killed, it goes on as a build from sources does.
+
+    Args:
+        documents: gives the same documents in the same order at every call.
+        identity: says what they are: equal records mean equal documents.
+        out: the corpus, a folder that does not exist yet.
+        settings: how documents are cut and tokenised.
+        finish: adds files to the folder before it is sealed.
+    """
+    plan = _Plan([dict(identity)], settings)
+    return _build(Path(out), plan, lambda _: documents(), finish=finish)
+
+
+def _build(
+    out: Path,
+    plan: _Plan,
+    documents: Documents,
+    *,
+    spool: bool = False,
+    finish: Finish | None = None,
+) -> Corpus:
     work = out.with_name(f".{out.name}.build")
     _make_room(out)
     with full_disk_is_an_error(out):
@@ -148,7 +185,7 @@ def _build(out: Path, plan: _Plan, documents: Documents, *, spool: bool = False)
             try:
                 if spool:
                     documents = _spool(documents, work / "documents.jsonl")
-                _make(out, work, plan, documents)
+                _make(out, work, plan, documents, finish)
             except (SourceError, TokenizerError):
                 # Mending these makes it another plan, which could use nothing of this.
                 shutil.rmtree(work)
@@ -157,12 +194,19 @@ def _build(out: Path, plan: _Plan, documents: Documents, *, spool: bool = False)
     return open_corpus(out)
 
 
-def _make(out: Path, work: Path, plan: _Plan, documents: Documents) -> None:
+def _make(out: Path, work: Path, plan: _Plan, documents: Documents, finish: Finish | None) -> None:
     saved = _tokenizer(work / "tokenizer", plan.settings, documents)
     parts = Parts(work, store.token_type(saved.vocabulary_size))
-    _encode(documents, parts, saved, plan.settings)
+    # Sources are read from their beginning even when a build goes on, so the list is whole.
+    with closing(Unreadable(work / UNREADABLE)) as unreadable:
+        skips = plan.settings.unreadable == SKIP
+        _encode(documents, parts, saved, plan.settings, unreadable if skips else complain)
     with building(out) as temporary:
-        assemble.assemble(parts, saved, temporary, plan.to_json())
+        if skips:
+            shutil.copyfile(unreadable.path, temporary / UNREADABLE)
+        assemble.assemble(parts, saved, temporary, plan.to_json(), unreadable=unreadable.count)
+        if finish is not None:
+            finish(temporary)
 
 
 def _make_room(out: Path) -> None:
@@ -219,7 +263,7 @@ def _tokenizer(folder: Path, settings: BuildSettings, documents: Documents) -> S
     with bar("training a tokenizer", None, "document") as shown:
 
         def texts() -> Iterator[str]:
-            for document in documents():
+            for document in documents(_pass_over if settings.unreadable == SKIP else complain):
                 shown.update()
                 yield document.text
 
@@ -228,16 +272,27 @@ def _tokenizer(folder: Path, settings: BuildSettings, documents: Documents) -> S
         )
 
 
+def _pass_over(_: SourceError) -> None:
+    """What cannot be read teaches a tokenizer nothing; it is written down when encoding."""
+
+
 def _encode(
-    documents: Documents, parts: Parts, saved: SavedTokenizer, settings: BuildSettings
+    documents: Documents,
+    parts: Parts,
+    saved: SavedTokenizer,
+    settings: BuildSettings,
+    on_fault: OnFault,
 ) -> None:
     tokenizer = open_tokenizer(saved.path, parse_special=settings.parse_special)
     consumed = parts.note.consumed
-    rest = islice(documents(), consumed, None)
-    with bar("tokenising", None, "B") as shown:
-        for stretch in _stretches(rest):
+    rest = islice(documents(on_fault), consumed, None)
+
+    def pieces_of(stretch: list[RawDocument]) -> tuple[list[Piece], int, int]:
+        return _pieces(stretch, tokenizer, settings)
+
+    with bar("tokenising", None, "B") as shown, ThreadPoolExecutor(_AHEAD) as pool:
+        for stretch, (pieces, empty, number_cut) in _ahead(pool, pieces_of, _stretches(rest)):
             consumed += len(stretch)
-            pieces, empty, number_cut = _pieces(stretch, tokenizer, settings)
             parts.add(pieces, consumed=consumed, empty=empty, cut=number_cut)
             shown.update(sum(len(d.text) for d in stretch))
     if parts.note.documents == 0:
@@ -247,6 +302,24 @@ def _encode(
             got=f"{consumed} documents, all of them empty",
             fix="Name sources that hold text.",
         )
+
+
+def _ahead(
+    pool: Executor, work: Callable[[Given], Made], items: Iterable[Given]
+) -> Iterator[tuple[Given, Made]]:
+    """Do some work on each item, a few items ahead of where they are taken, in their order.
+
+    The tokenizers library works outside Python's lock, so that reading, encoding and writing
+    go on side by side.
+    """
+    waiting: deque[tuple[Given, Future[Made]]] = deque()
+    for item in items:
+        waiting.append((item, pool.submit(work, item)))
+        if len(waiting) > _AHEAD:
+            first, made = waiting.popleft()
+            yield first, made.result()
+    for rest, made in waiting:
+        yield rest, made.result()
 
 
 def _stretches(documents: Iterator[RawDocument]) -> Iterator[list[RawDocument]]:
@@ -323,10 +396,10 @@ def _cut_pieces(document: RawDocument, cuts: Sequence[Cut]) -> list[Piece]:
 def _spool(documents: Documents, path: Path) -> Documents:
     """Keep documents that can be read only once in a file, so that they can be read again."""
     with path.open("w", encoding="utf-8") as file:
-        for d in documents():
+        for d in documents(complain):
             file.write(json.dumps([d.id, d.text, dict(d.metadata), d.place]) + "\n")
 
-    def again() -> Iterator[RawDocument]:
+    def again(_: OnFault) -> Iterator[RawDocument]:
         with path.open(encoding="utf-8") as file:
             for line in file:
                 yield RawDocument(*json.loads(line))

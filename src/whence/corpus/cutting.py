@@ -66,10 +66,13 @@ def cut_all(
     """
     encodings = tokenizer.encode_batch(list(texts), add_special_tokens=False)
     planned = [_plan(e, text, max_tokens) for e, text in zip(encodings, texts, strict=True)]
-    wanted = [text[a:b] for text, spans in zip(texts, planned, strict=True) for a, b in spans]
+    wanted = [text[a:b] for text, spans in zip(texts, planned, strict=True) for a, b in spans or ()]
     encoded = iter(encode_batch(tokenizer, wanted))
     result = []
-    for text, place, spans in zip(texts, places, planned, strict=True):
+    for text, place, spans, whole in zip(texts, places, planned, encodings, strict=True):
+        if spans is None:
+            result.append([Cut(0, len(text), np.array(whole.ids, np.uint32))])
+            continue
         cuts = [Cut(start, stop, next(encoded)) for start, stop in spans]
         result.append(
             [fit for c in cuts for fit in _fitting(tokenizer, text, c, max_tokens, place)]
@@ -77,9 +80,10 @@ def cut_all(
     return result
 
 
-def _plan(encoding: Encoding, text: str, max_tokens: int) -> list[tuple[int, int]]:
+def _plan(encoding: Encoding, text: str, max_tokens: int) -> list[tuple[int, int]] | None:
+    """Where to cut a text; None when it fits as it is."""
     if len(encoding.ids) <= max_tokens:
-        return [(0, len(text))]
+        return None
     return list(_cuts(spans_of(encoding, text), text, max_tokens))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,13 @@ from jaxtyping import UInt
 from whence.core.errors import SourceError
 
 Scalar = str | int | float | bool | None
+OnFault = Callable[[SourceError], None]
+"""What a reader does at a document that it cannot read: raise the error, or write it down."""
+
+
+def complain(fault: SourceError) -> None:
+    """End the reading at the first document that cannot be read."""
+    raise fault
 
 
 @dataclass(frozen=True, slots=True)

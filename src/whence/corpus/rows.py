@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from whence.core.errors import MissingExtraError, SourceError
-from whence.corpus.documents import RawDocument, Scalar
+from whence.corpus.documents import OnFault, RawDocument, Scalar, complain
 from whence.corpus.settings import BuildSettings
 
 ROW_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
@@ -28,30 +28,51 @@ _BATCH = 1024
 _READ = 1 << 17
 
 
-def row_documents(path: Path, name: str, settings: BuildSettings) -> Iterator[RawDocument]:
+def row_documents(
+    path: Path, name: str, settings: BuildSettings, on_fault: OnFault = complain
+) -> Iterator[RawDocument]:
     """Stream the documents of a JSONL or Parquet file.
 
     Args:
         path: the file.
         name: what ids without an id field begin with.
         settings: which field is what.
+        on_fault: called with a row, or the rest of a file, that cannot be read.
 
     Raises:
         SourceError: the file, or a row of it, cannot be read; the message names the row.
     """
     if path.name.lower().endswith(".parquet"):
-        for number, row in enumerate(_parquet_rows(path, settings), start=1):
-            yield _document(row, f"{path}, row {number}", f"{name}:{number}", settings)
+        rows: Iterator[tuple[int, Any]] = enumerate(_parquet_rows(path, settings, on_fault), 1)
+        yield from _documents(rows, f"{path}, row", name, settings, on_fault)
     else:
-        for number, row in _json_rows(path):
-            yield _document(row, f"{path}, line {number}", f"{name}:{number}", settings)
+        rows = json_rows(path, on_fault)
+        yield from _documents(rows, f"{path}, line", name, settings, on_fault)
 
 
-def dataset_rows(given: str, name: str, settings: BuildSettings) -> Iterator[RawDocument]:
+def dataset_rows(
+    given: str, name: str, settings: BuildSettings, on_fault: OnFault = complain
+) -> Iterator[RawDocument]:
     """Stream the documents of a Hugging Face data set, by name or from `save_to_disk`."""
     opened = open_dataset(given, settings)
-    for number, row in enumerate(opened.rows, start=1):
-        yield _document(row, f"{given}, row {number}", f"{name}:{number}", settings)
+    rows = enumerate(opened.rows, start=1)
+    yield from _documents(rows, f"{given}, row", name, settings, on_fault)
+
+
+def _documents(
+    rows: Iterable[tuple[int, Any]],
+    place: str,
+    name: str,
+    settings: BuildSettings,
+    on_fault: OnFault,
+) -> Iterator[RawDocument]:
+    for number, row in rows:
+        try:
+            found = _document(row, f"{place} {number}", f"{name}:{number}", settings)
+        except SourceError as fault:
+            on_fault(fault)
+        else:
+            yield found
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,38 +173,51 @@ def _scalar(value: Any) -> Scalar:
     return str(value)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(_lines(path), start=1):
+def json_rows(path: Path, on_fault: OnFault = complain) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Stream the objects of a JSONL file with their line numbers; empty lines are passed over.
+
+    Raises:
+        SourceError: the file, or a line of it, cannot be read; the message names the line.
+    """
+    for number, line in enumerate(_lines(path, on_fault), start=1):
         if not line.strip():
             continue
-        place = f"{path}, line {number}"
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except UnicodeDecodeError as error:
-            raise SourceError(
-                f"{place}, byte {error.start} of the line",
-                expected="UTF-8 text",
-                got=f"the byte 0x{line[error.start]:02x} ({error.reason})",
-                fix="Convert the file to UTF-8.",
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise SourceError(
-                place,
-                expected="a JSON object",
-                got=f"{line[:60].decode(errors='replace').strip()!r} ({error})",
-                fix="Write one object a line.",
-            ) from None
-        if not isinstance(row, dict):
-            raise SourceError(
-                place,
-                expected="a JSON object",
-                got=f"a {type(row).__name__}",
-                fix='Write one object a line, such as {"text": "..."}.',
-            )
-        yield number, row
+            row = _json_row(line, f"{path}, line {number}", first=number == 1)
+        except SourceError as fault:
+            on_fault(fault)
+        else:
+            yield number, row
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _json_row(line: bytes, place: str, *, first: bool) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line.decode("utf-8-sig" if first else "utf-8"))
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"{place}, byte {error.start} of the line",
+            expected="UTF-8 text",
+            got=f"the byte 0x{line[error.start]:02x} ({error.reason})",
+            fix="Convert the file to UTF-8.",
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise SourceError(
+            place,
+            expected="a JSON object",
+            got=f"{line[:60].decode(errors='replace').strip()!r} ({error})",
+            fix="Write one object a line.",
+        ) from None
+    if not isinstance(row, dict):
+        raise SourceError(
+            place,
+            expected="a JSON object",
+            got=f"a {type(row).__name__}",
+            fix='Write one object a line, such as {"text": "..."}.',
+        )
+    return row
+
+
+def _lines(path: Path, on_fault: OnFault) -> Iterator[bytes]:
     name = path.name.lower()
     try:
         with path.open("rb") as raw:
@@ -195,12 +229,14 @@ def _lines(path: Path) -> Iterator[bytes]:
             else:
                 yield from raw
     except (OSError, EOFError, zstandard.ZstdError, zlib.error) as error:
-        raise SourceError(
-            str(path),
-            expected="a readable, complete file",
-            got=str(error),
-            fix="Check the file: it may be truncated, or not of the kind that its name says.",
-        ) from None
+        on_fault(
+            SourceError(
+                str(path),
+                expected="a readable, complete file",
+                got=str(error),
+                fix="Check the file: it may be truncated, or not of the kind that its name says.",
+            )
+        )
 
 
 def _zstandard_lines(raw: BinaryIO) -> Iterator[bytes]:
@@ -221,7 +257,9 @@ def _zstandard_lines(raw: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-def _parquet_rows(path: Path, settings: BuildSettings) -> Iterator[Mapping[str, Any]]:
+def _parquet_rows(
+    path: Path, settings: BuildSettings, on_fault: OnFault
+) -> Iterator[Mapping[str, Any]]:
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
@@ -235,9 +273,11 @@ def _parquet_rows(path: Path, settings: BuildSettings) -> Iterator[Mapping[str, 
             for batch in file.iter_batches(batch_size=_BATCH):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise SourceError(
-            str(path),
-            expected="a readable Parquet file",
-            got=str(error).strip().splitlines()[0],
-            fix="Check the file: it may be truncated.",
-        ) from None
+        on_fault(
+            SourceError(
+                str(path),
+                expected="a readable Parquet file",
+                got=str(error).strip().splitlines()[0],
+                fix="Check the file: it may be truncated.",
+            )
+        )

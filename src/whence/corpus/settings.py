@@ -18,6 +18,9 @@ DEFAULT_VOCABULARY = 4096
 SMALLEST_VOCABULARY = 257
 """256 bytes and one special token."""
 
+STOP, SKIP = "stop", "skip"
+"""What becomes of a build at a document that cannot be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
@@ -37,6 +40,9 @@ class BuildSettings:
             documents whole.
         parse_special: read special tokens that a text spells out, such as a chat template's
             markers, as special tokens; otherwise they are ordinary text.
+        unreadable: what becomes of a document that cannot be read (a file that is not UTF-8, a
+            broken row): "stop" ends the build with its place; "skip" leaves it out, writes
+            down its place, and goes on.
 
     Raises:
         TokenizerError: a tokenizer and a vocabulary size together, or too small a vocabulary.
@@ -51,6 +57,7 @@ class BuildSettings:
     split: str | None = None
     max_tokens: int | None = None
     parse_special: bool = False
+    unreadable: str = STOP
 
     def __post_init__(self) -> None:
         if self.tokenizer is not None and self.vocab_size is not None:
@@ -66,6 +73,13 @@ class BuildSettings:
                 expected=f"at least {SMALLEST_VOCABULARY} (256 bytes and one special token)",
                 got=str(self.vocab_size),
                 fix="Give a larger vocabulary, or --tokenizer bytes.",
+            )
+        if self.unreadable not in (STOP, SKIP):
+            raise SourceError(
+                "unreadable",
+                expected=f'"{STOP}" or "{SKIP}"',
+                got=repr(self.unreadable),
+                fix="Choose whether a document that cannot be read stops the build.",
             )
         if self.max_tokens is not None and self.max_tokens < 8:
             raise SourceError(
@@ -86,4 +100,8 @@ class BuildSettings:
 
     def to_json(self) -> dict[str, Any]:
         """The record of these settings."""
-        return {**asdict(self), "suffixes": list(self.suffixes)}
+        record = {**asdict(self), "suffixes": list(self.suffixes)}
+        if self.unreadable == STOP:
+            # Not written, so that corpora from before there was a choice stay what they are.
+            del record["unreadable"]
+        return record

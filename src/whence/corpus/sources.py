@@ -21,9 +21,9 @@ from pathlib import Path
 
 from whence.core.errors import SourceError
 from whence.core.records import MANIFEST, digest, digest_file
-from whence.corpus.documents import RawDocument
+from whence.corpus.documents import OnFault, RawDocument, complain
 from whence.corpus.rows import ROW_SUFFIXES, dataset_rows, row_documents
-from whence.corpus.settings import BuildSettings
+from whence.corpus.settings import SKIP, BuildSettings
 
 HUB = "hf:"
 
@@ -71,22 +71,34 @@ def find_sources(sources: Sequence[str | Path], settings: BuildSettings) -> list
     return [_find(str(source), settings) for source in sources]
 
 
-def read_documents(source: Source, settings: BuildSettings) -> Iterator[RawDocument]:
+def read_documents(
+    source: Source, settings: BuildSettings, on_fault: OnFault = complain
+) -> Iterator[RawDocument]:
     """Stream the documents of one source.
+
+    Args:
+        source: what was named.
+        settings: how documents are found in it.
+        on_fault: called with a document that cannot be read; by default it raises.
 
     Raises:
         SourceError: a file cannot be read as what it should be; the message names the place.
     """
     if source.kind == "dataset":
-        yield from dataset_rows(source.given, source.name, settings)
+        yield from dataset_rows(source.given, source.name, settings, on_fault)
         return
     root = Path(source.given)
     for path in source.files:
         name = path.relative_to(root).as_posix() if source.kind == "folder" else path.name
         if path.name.lower().endswith(ROW_SUFFIXES):
-            yield from row_documents(path, name, settings)
+            yield from row_documents(path, name, settings, on_fault)
+            continue
+        try:
+            document = RawDocument(id=name, text=read_text(path), place=str(path))
+        except SourceError as fault:
+            on_fault(fault)
         else:
-            yield RawDocument(id=name, text=read_text(path), place=str(path))
+            yield document
 
 
 def identity(source: Source, settings: BuildSettings) -> str:
@@ -97,7 +109,7 @@ def identity(source: Source, settings: BuildSettings) -> str:
         return digest(["dataset", source.given, open_dataset(source.given, settings).fingerprint])
     root = Path(source.given)
     listing = [
-        [str(path.relative_to(root)) if path != root else path.name, _digest(path)]
+        [str(path.relative_to(root)) if path != root else path.name, _digest(path, settings)]
         for path in source.files
     ]
     return digest([source.kind, source.name, listing])
@@ -124,10 +136,12 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, settings: BuildSettings) -> str:
     try:
         return digest_file(path)
     except OSError as error:
+        if settings.unreadable == SKIP:
+            return f"unreadable: {error.strerror}"
         raise _unreadable(path, error) from None
 
 
