@@ -31,6 +31,7 @@ ORDER = [
     "look_at_a_corpus.sh",
     "check_a_benchmark.py",
     "frequency_and_accuracy.py",
+    "search_with_an_index.py",
     "record_a_training.py",
     "judge_own_scores.py",
     "record_own_loop.py",

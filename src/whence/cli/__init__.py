@@ -19,6 +19,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
@@ -46,9 +47,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 corpus.command("filter")(filter_documents)
-for _command in (trace, perplexity, sample, tree, stats, dedup):
-    corpus.command(_command.__name__)(_command)
-for _command in (tasks, novelty, contamination, decontaminate, facts):
+_OF_A_CORPUS: tuple[Callable[..., None], ...] = (
+    *(trace, perplexity, sample, tree, stats, dedup),
+    *(tasks, novelty, contamination, decontaminate, facts),
+)
+for _command in _OF_A_CORPUS:
     corpus.command(_command.__name__)(_command)
 app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
 app.command("train")(train)
