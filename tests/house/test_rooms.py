@@ -38,6 +38,7 @@ PUBLIC = {
         "random_order",
         "spread",
         "through_run",
+        "through_run_by_part",
         "tracin",
     ],
     "core": [
@@ -130,6 +131,7 @@ PUBLIC = {
         "memory_needed",
         "open_model",
         "open_tokenizer",
+        "parameter_parts",
         "plan",
         "rows_of",
         "run_rows",

@@ -12,10 +12,13 @@ from whence.core import Behavior
 from whence.core.errors import RunError
 from whence.models import encode, value_tensor, values
 from whence.training import Recipe, train, weight_gradients
+from whence.training.checkpoints import load_checkpoint
+from whence.training.losses import batch_loss
 from whence.training.optimizer import (
     AdamW,
     Moments,
     adamw_step,
+    adamw_step_,
     clip,
     pull_back_adamw,
     pull_back_clip,
@@ -62,7 +65,7 @@ def gpt2(corpus, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(gpt2):
-    return weight_gradients(gpt2, finals(gpt2))
+    return weight_gradients(gpt2, finals(gpt2))[:, 0]
 
 
 def largest(found, count=3):
@@ -88,19 +91,19 @@ def test_documents_that_no_step_saw_have_none(gpt2, found):
 
 @pytest.mark.parametrize("memory", [0, 1 << 22])
 def test_the_memory_for_states_changes_nothing(gpt2, found, memory):
-    assert (weight_gradients(gpt2, finals(gpt2), memory=memory) == found).all()
+    assert (weight_gradients(gpt2, finals(gpt2), memory=memory)[:, 0] == found).all()
 
 
 def test_a_behavior_does_not_depend_on_its_company(gpt2, found):
     alone = {name: tensor[1:] for name, tensor in finals(gpt2).items()}
-    assert weight_gradients(gpt2, alone)[0] == pytest.approx(found[1], rel=1e-9, abs=1e-12)
+    assert weight_gradients(gpt2, alone)[0, 0] == pytest.approx(found[1], rel=1e-9, abs=1e-12)
 
 
 # Their Hugging Face code casts to float32 inside, in the norms, and so do the replays.
 @pytest.mark.parametrize("architecture", ["llama", "gemma2"])
 def test_other_architectures(corpus, tmp_path, architecture):
     run = train(corpus, tmp_path / "r", replace(RECIPE, architecture=architecture))
-    found = weight_gradients(run, finals(run))
+    found = weight_gradients(run, finals(run))[:, 0]
     for document in largest(found, 1):
         wanted = slope(run, document, 1e-3)
         assert found[:, document] == pytest.approx(wanted, rel=1e-2, abs=1e-2 * abs(found).max())
@@ -114,9 +117,60 @@ def test_one_piece_a_row_and_dropout(corpus, tmp_path):
     )
     run = train(corpus, tmp_path / "r", replace(RECIPE, config=str(path), steps=6))
     assert run.plan.dropout
-    found = weight_gradients(run, finals(run))
+    found = weight_gradients(run, finals(run))[:, 0]
     document = largest(found, 1)[0]
     assert found[:, document] == pytest.approx(slope(run, document, 3e-4), rel=1e-6)
+
+
+def test_parts_add_up_to_the_whole(gpt2, found):
+    names = list(finals(gpt2))
+    parts = {
+        "blocks": [n for n in names if ".h." in n],
+        "rest": [n for n in names if ".h." not in n],
+    }
+    split = weight_gradients(gpt2, finals(gpt2), parts=parts)
+    assert split.shape == (2, 2, found.shape[1])
+    assert split.sum(1) == pytest.approx(found, rel=1e-9, abs=1e-12)
+    assert (np.abs(split).max((0, 2)) > 0.01 * np.abs(found).max()).all()
+    with pytest.raises(RunError, match="nonsense"):
+        weight_gradients(gpt2, finals(gpt2), parts={"a": ["nonsense"]})
+
+
+def retrained(run, part, document, weight):
+    """Values after a training in which only a part's gradient sees a document's new weight."""
+    state = load_checkpoint(run.checkpoint(0).path, run.recipe)
+    names = [name for name, _ in state.module.named_parameters()]
+    plain = torch.ones(run.corpus().n_documents, dtype=torch.float64)
+    moved = plain.clone()
+    moved[document] = weight
+    for step in range(1, run.steps + 1):
+        old, new = (
+            torch.autograd.grad(
+                batch_loss(state.module, run.batch(step), weights), state.parameters
+            )
+            for weights in (plain, moved)
+        )
+        mixed = [new[i] if name in part else old[i] for i, name in enumerate(names)]
+        with torch.no_grad():
+            adamw_step_(
+                state.parameters,
+                clip(mixed, run.recipe.clip)[0],
+                state.moments,
+                step=step,
+                rate=run.plan.rate(step),
+                settings=run.plan.optimizer,
+            )
+    model = run.model()
+    model.module.load_state_dict(state.module.state_dict())
+    return values(model, BEHAVIORS)
+
+
+def test_a_part_is_what_documents_do_through_its_own_gradient(gpt2, found):
+    part = [name for name in finals(gpt2) if ".mlp." in name]
+    split = weight_gradients(gpt2, finals(gpt2), parts={"MLPs": part})[:, 0]
+    document = largest(found, 1)[0]
+    up, down = (retrained(gpt2, part, document, 1 + width) for width in (1e-4, -1e-4))
+    assert split[:, document] == pytest.approx((up - down) / 2e-4, rel=1e-5)
 
 
 def test_a_parameter_left_out_is_named(gpt2):

@@ -14,7 +14,7 @@ from whence.attribution.lookup import bm25, exact_spans, random_order
 from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
 from whence.attribution.row_gradients import RowGradients
-from whence.attribution.through_run import through_run
+from whence.attribution.through_run import through_run, through_run_by_part
 from whence.attribution.tracin import spread, tracin
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "random_order",
     "spread",
     "through_run",
+    "through_run_by_part",
     "tracin",
 ]

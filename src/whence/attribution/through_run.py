@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from whence.attribution.tracin import behavior_gradients
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.interventions import Documents
+from whence.models import parameter_parts
 from whence.training import GRADIENT_MEMORY, weight_gradients
 
 
@@ -44,17 +45,61 @@ def through_run(
     Raises:
         RunError: the run was recorded from somebody else's loop.
     """
+    return _differentiated(intervention, behaviors, None, memory)["model"]
+
+
+def through_run_by_part(
+    intervention: Documents,
+    behaviors: Sequence[Behavior],
+    *,
+    memory: int = GRADIENT_MEMORY,
+) -> dict[str, Scores]:
+    """The same, split over the parts of the model: which documents shaped which part.
+
+    A part's score for a document is what the document does to the behavior by way of that
+    part's own gradient, in every step, all later training included. The parts of a model (see
+    `whence.models.parameter_parts`) add up to `through_run`. Costs about two training steps
+    more a step for each part and behavior.
+
+    Args:
+        intervention: names the documents and the run.
+        behaviors: what is explained.
+        memory: bytes for states kept on the way.
+
+    Returns:
+        Scores in nats, additive, by part; "L0.attention", "L0.MLP", ..., "embedding".
+
+    Raises:
+        RunError: the run was recorded from somebody else's loop.
+        ModelError: the parts of the architecture are not known.
+    """
+    parts = parameter_parts(intervention.run.model().module)
+    return _differentiated(intervention, behaviors, parts, memory)
+
+
+def _differentiated(
+    intervention: Documents,
+    behaviors: Sequence[Behavior],
+    parts: dict[str, tuple[str, ...]] | None,
+    memory: int,
+) -> dict[str, Scores]:
     start = time.perf_counter()
     run = intervention.run
     finals = behavior_gradients(run.model(), behaviors)
-    by_document = weight_gradients(run, finals, memory=memory)
-    return Scores(
-        values=intervention.sums(by_document),
-        behaviors=tuple(behaviors),
-        causes=intervention.causes,
-        method="through-run",
-        estimand="additive",
-        settings={"run": run.digest},
-        cost=Cost(time.perf_counter() - start, trainings=2),
-        coverage=Coverage(f"{run.steps} steps, every parameter, every document", 1.0),
-    )
+    found = weight_gradients(run, finals, parts=parts, memory=memory)
+    names = list(parts) if parts is not None else ["model"]
+    cost = Cost((time.perf_counter() - start) / len(names), trainings=2)
+    what = "every parameter" if parts is None else "the parameters of {}"
+    return {
+        name: Scores(
+            values=intervention.sums(found[:, number]),
+            behaviors=tuple(behaviors),
+            causes=intervention.causes,
+            method="through-run" if parts is None else f"through-run {name}",
+            estimand="additive",
+            settings={"run": run.digest},
+            cost=cost,
+            coverage=Coverage(f"{run.steps} steps, {what.format(name)}, every document", 1.0),
+        )
+        for number, name in enumerate(names)
+    }

@@ -4,6 +4,7 @@ opened        an opened model: its tokenizer fits, its digest
 causal        tokens see only earlier ones
 checkpoint    the files of a model, looked at and loaded
 sites         where blocks, heads and MLPs are
+parts         parameters by the part they belong to
 encoding      a behavior as tokens
 rows          sequences scored in batches: the one path of every value
 scoring       values of behaviors, plain or with a graph
@@ -24,6 +25,7 @@ from whence.models.opened import (
     open_model,
     open_tokenizer,
 )
+from whence.models.parts import parameter_parts
 from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, plan, rows_of, run_rows
 from whence.models.scoring import sum_rows, target_log_probabilities, value_tensor, values
 from whence.models.sites import LayerSites, Sites, find_sites
@@ -50,6 +52,7 @@ __all__ = [
     "memory_needed",
     "open_model",
     "open_tokenizer",
+    "parameter_parts",
     "plan",
     "rows_of",
     "run_rows",

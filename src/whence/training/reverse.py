@@ -69,7 +69,8 @@ class _Reversal:
     run: Run
     weights: Float[Tensor, " document"]
     adjoint: _Adjoint
-    found: Float[np.ndarray, "behavior document"]
+    parts: list[list[int]]
+    found: Float[np.ndarray, "behavior part document"]
     slots: int
     shown: Bar
 
@@ -78,14 +79,19 @@ def weight_gradients(
     run: Run,
     finals: Mapping[str, Float[Tensor, " behavior *shape"]],
     *,
+    parts: Mapping[str, Sequence[str]] | None = None,
     memory: int = GRADIENT_MEMORY,
-) -> Float[np.ndarray, "behavior document"]:
+) -> Float[np.ndarray, "behavior part document"]:
     """The derivative of functions of a run's final parameters by each document's loss weight.
 
     Args:
         run: a finished run that Whence trained.
         finals: for each trained parameter, by its name, the derivative of every function with
             respect to its final value.
+        parts: names of parameters by part of the model; each part gets what documents did
+            through its own parameters' gradients, and parts that hold every parameter once add
+            up to the whole. Each costs one more pass a step and behavior. None means one part,
+            the whole model.
         memory: bytes for states that are kept; more means fewer steps made twice. At least
             three states are held, whatever it says.
 
@@ -93,30 +99,45 @@ def weight_gradients(
         At all weights 1, in the functions' unit: by how much each rises per unit of weight.
 
     Raises:
-        RunError: the run is not finished, or was recorded from somebody else's loop.
+        RunError: the run is not finished, or was recorded from somebody else's loop; or a
+            parameter has no derivative, or a part names one that is not trained.
     """
     run.replay_is_possible()
-    n_behaviors = len(next(iter(finals.values())))
-    found = np.zeros((n_behaviors, run.corpus().n_documents))
+    n_behaviors, n_documents = len(next(iter(finals.values()))), run.corpus().n_documents
     with numerics(run.recipe), bar("back through the run", run.steps, "step") as shown:
         last = load_checkpoint(run.checkpoint(run.steps).path, run.recipe)
-        adjoint = _at_the_end(last, finals)
+        numbered = _numbered(last, parts)
         job = _Reversal(
             run=run,
             weights=torch.ones(
-                run.corpus().n_documents,
-                dtype=DTYPES[run.recipe.dtype],
-                device=run.recipe.device,
+                n_documents, dtype=DTYPES[run.recipe.dtype], device=run.recipe.device
             ),
-            adjoint=adjoint,
-            found=found,
+            adjoint=_at_the_end(last, finals),
+            parts=numbered,
+            found=np.zeros((n_behaviors, len(numbered) or 1, n_documents)),
             slots=max(3, memory // _bytes(last)),
             shown=shown,
         )
         kept = sorted({c.step for c in run.checkpoints})
         for start, stop in reversed(list(pairwise(kept))):
             _back(job, load_checkpoint(run.checkpoint(start).path, run.recipe), stop)
-    return found
+    return job.found
+
+
+def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[list[int]]:
+    """Each part's parameters by their number; none at all where the whole is asked for."""
+    names = [n for n, p in state.module.named_parameters() if p.requires_grad]
+    number = {name: i for i, name in enumerate(names)}
+    for part, members in (parts or {}).items():
+        for name in members:
+            if name not in number:
+                raise RunError(
+                    f"part {part!r}",
+                    expected="names of trained parameters",
+                    got=name,
+                    fix="Take the names from module.named_parameters().",
+                )
+    return [[number[name] for name in members] for members in (parts or {}).values()]
 
 
 def _at_the_end(last: State, finals: Mapping[str, Tensor]) -> _Adjoint:
@@ -181,14 +202,41 @@ def _pull_back(job: _Reversal, state: State) -> None:
             [raw[i] for i in moving],
             [*state.parameters, weights],
             grad_outputs=[through[i][behavior] for i in moving],
-            retain_graph=behavior + 1 < len(job.found),
+            retain_graph=bool(job.parts) or behavior + 1 < len(job.found),
             materialize_grads=True,
         )
         for mine, product in zip(here.parameters, curved[:-1], strict=True):
             mine[behavior] += product
-        job.found[behavior, documents.cpu().numpy()] += curved[-1].double().cpu().numpy()
+        by_document = _by_part(job, raw, through, weights, behavior) or [curved[-1]]
+        for part, found in enumerate(by_document):
+            job.found[behavior, part, documents.cpu().numpy()] += found.double().cpu().numpy()
     job.adjoint = here
     job.shown.update()
+
+
+def _by_part(
+    job: _Reversal,
+    raw: Sequence[Tensor],
+    through: Sequence[Tensor],
+    weights: Float[Tensor, " seen"],
+    behavior: int,
+) -> list[Float[Tensor, " seen"]]:
+    """What the batch's documents do to one behavior through each part's gradient."""
+    found = []
+    for members in job.parts:
+        moving = [i for i in members if raw[i].requires_grad]
+        found.append(
+            torch.autograd.grad(
+                [raw[i] for i in moving],
+                weights,
+                grad_outputs=[through[i][behavior] for i in moving],
+                retain_graph=True,
+                materialize_grads=True,
+            )[0]
+            if moving
+            else torch.zeros_like(weights)
+        )
+    return found
 
 
 def _through_the_update(
