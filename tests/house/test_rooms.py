@@ -95,6 +95,7 @@ PUBLIC = {
         "nearest",
         "ngram_model",
         "open_corpus",
+        "open_indexes",
         "open_infinigram",
         "open_ngrams",
         "perplexity",

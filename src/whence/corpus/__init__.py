@@ -41,6 +41,7 @@ from whence.corpus.index import (
     TextIndex,
     build_index,
     find_together,
+    open_indexes,
     open_infinigram,
     repair_index,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "nearest",
     "ngram_model",
     "open_corpus",
+    "open_indexes",
     "open_infinigram",
     "open_ngrams",
     "perplexity",
