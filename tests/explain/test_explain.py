@@ -292,3 +292,14 @@ def test_a_run_of_unknown_speed_gives_no_plan_from_a_budget(demo_run, demo_world
     (copy / "timings.jsonl").write_text("")
     with pytest.raises(PlanError, match="timings"):
         explain(copy, demo_world.questions()[0], by=["document"], budget=10.0)
+
+
+def test_the_derivative_through_the_run_is_put_to_the_test(demo_run, demo_world):
+    plan = Plan(by=("document",), through_run=True, tested=("through-run",), top_documents=3)
+    found = explain(demo_run, demo_world.questions()[0], plan=plan)
+    rows = [row for row in found.rows if row["method"] == "through-run"]
+    assert rows
+    assert all(row["predicted"] is not None for row in rows)
+    (tried,) = [each for each in found.record["sets"] if each["kind"] == "document"]
+    assert tried["predicted"] is not None
+    assert tried["measured"] is not None

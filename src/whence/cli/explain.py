@@ -45,6 +45,12 @@ def explain(
     plan: Annotated[
         Path | None, typer.Option(help="Carry out the plan of this record (JSON) again.")
     ] = None,
+    through_run: Annotated[
+        bool,
+        typer.Option(
+            "--through-run", help="Also differentiate through the whole recorded training."
+        ),
+    ] = False,
     top_documents: Annotated[int, typer.Option(help="Documents removed together.")] = 10,
     groups: Annotated[
         str, typer.Option(help="Documents as one cause: near-duplicates, or field:NAME.")
@@ -94,6 +100,7 @@ def explain(
     asked = _behaviors(source, prompt, target, foil, behaviors, token_by_token)
     choices = Plan(
         top_documents=top_documents,
+        through_run=through_run,
         unit=_choice("--unit", unit, ("token", "word")),
         removal=_choice("--removal", removal, ("drop", "drop-keep-positions", "replace")),
         replacement="other"

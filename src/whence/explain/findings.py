@@ -21,6 +21,7 @@ from whence.attribution import (
     integrated_gradients,
     leave_one_out,
     random_order,
+    through_run,
     tracin,
 )
 from whence.core import Behavior, Cause, Kind, Scores, Verdict
@@ -173,6 +174,8 @@ def document_scores(
     if plan.checkpoints:
         raw = tracin(intervention, behaviors, steps=plan.checkpoints, rows=plan.rows)
         scores = (raw, *scores)
+    if plan.through_run:
+        scores = (through_run(intervention, behaviors), *scores)
     return tuple(_in_nats(s, plan) for s in scores)
 
 

@@ -34,7 +34,9 @@ _EMBEDDING_SHARE = 0.05
 _SCORING_PASSES = 1.5
 # More tokens at once run slower on a CPU: the logits no longer fit its caches.
 _BATCH_TOKENS = 2048
-_TESTED = ("tracin", "bm25", "exact-spans")
+# The derivative through the run, in trainings: once, and for each further behavior.
+_THROUGH_RUN = (2.6, 1.2)
+_TESTED = ("through-run", "tracin", "bm25", "exact-spans")
 
 Replacement = Literal["mean", "zero", "other"]
 Unit = Literal["token", "word"]
@@ -91,7 +93,7 @@ _RULES: tuple[_Rule, ...] = (
         _each(lambda m: m in _TESTED),
         f"methods out of {', '.join(_TESTED)}",
     ),
-    (("embedding",), lambda v: isinstance(v, bool), "true or false"),
+    (("embedding", "through_run"), lambda v: isinstance(v, bool), "true or false"),
     (("slopes",), _each(_slope), "pairs of a method and nats per unit"),
     (("checkpoints",), _each(_count), "steps above 0"),
     (("seeds",), _each(_whole), "whole numbers, 0 or more"),
@@ -153,6 +155,7 @@ class Plan:
         top_tokens: the same for tokens.
         shown: documents listed for each method.
         checkpoints: steps at which document gradients are taken; empty leaves the method out.
+        through_run: also differentiate through the whole recorded training.
         embedding: also rank documents by the similarity of the model's own states, which takes
             a forward pass over the corpus.
         tested: methods whose set of documents is removed by a replay.
@@ -179,6 +182,7 @@ class Plan:
     top_tokens: int = 3
     shown: int = 10
     checkpoints: tuple[int, ...] = ()
+    through_run: bool = False
     embedding: bool = False
     tested: tuple[str, ...] = ()
     controls: int = FEWEST_CONTROLS
@@ -295,14 +299,16 @@ def fit(
             fix="Give --plan RECORD.json, which needs no clock.",
         )
     workers = workers or max(1, (os.cpu_count() or 1) // run.recipe.threads)
-    per_checkpoint = _seconds_per_checkpoint(run)
+    per_checkpoint, through = _seconds_per_checkpoint(run), _through_run(plan, run, behaviors)
     kept = [c for c in run.checkpoints if c.step > 0]
     count = min(_MOST_CHECKPOINTS, int(_SCORING_SHARE * budget / max(per_checkpoint, 1e-9)))
     steps = tuple(c.step for c in spread(kept, count)) if count else ()
     # One forward pass over the corpus, where a checkpoint's gradients take three times that.
     embedding = plan.embedding or per_checkpoint <= _EMBEDDING_SHARE * budget
-    left = budget - len(steps) * per_checkpoint - (per_checkpoint / 3 if embedding else 0)
-    methods = _TESTED if steps else _TESTED[1:]
+    scoring = len(steps) * per_checkpoint + (per_checkpoint / 3 if embedding else 0) + through
+    left = budget - scoring
+    missing = {"through-run": not plan.through_run, "tracin": not steps}
+    methods = tuple(method for method in _TESTED if not missing.get(method))
     tested: tuple[str, ...] = ()
     for n in range(len(methods), 0, -1):
         if replays_needed(n, behaviors, len(plan.seeds)) * run.seconds / workers <= left:
@@ -345,7 +351,8 @@ def estimate(plan: Plan, run: Run | None, behaviors: int, workers: int | None = 
         return Estimate()
     return Estimate(
         scoring=(len(plan.checkpoints) + (1 / 3 if plan.embedding else 0))
-        * _seconds_per_checkpoint(run),
+        * _seconds_per_checkpoint(run)
+        + _through_run(plan, run, behaviors),
         replays=replays_needed(len(plan.tested), behaviors, len(plan.seeds)),
         replay_seconds=run.seconds,
         workers=workers or max(1, (os.cpu_count() or 1) // run.recipe.threads),
@@ -362,6 +369,12 @@ def replays_needed(methods: int, behaviors: int, seeds: int = 0) -> int:
     named = methods * behaviors
     controls = max(0, FEWEST_CONTROLS - methods * (behaviors - 1))
     return (named + controls) * max(1, seeds) + seeds
+
+
+def _through_run(plan: Plan, run: Run, behaviors: int) -> float:
+    """Seconds for the derivative through the run, 0 where it is not asked for."""
+    first, further = _THROUGH_RUN
+    return run.seconds * (first + further * (behaviors - 1)) if plan.through_run else 0.0
 
 
 def _seconds_per_checkpoint(run: Run) -> float:
