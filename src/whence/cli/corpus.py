@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whence.cli.index import app as index
+
 if TYPE_CHECKING:
     from whence.corpus import Corpus
 
 app = typer.Typer(
     help="Make a corpus from your documents, look at it, search it.", no_args_is_help=True
 )
+app.add_typer(index, name="index")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON record and nothing else.")]
 _Folder = Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder made by `build`.")]
@@ -80,7 +83,7 @@ def build(
         parse_special=parse_special,
         **given,
     )
-    _say(_summary(build_corpus(sources, out, settings)), as_json)
+    say(_summary(build_corpus(sources, out, settings)), as_json)
 
 
 @app.command()
@@ -98,7 +101,7 @@ def show(
 
     opened = open_corpus(corpus)
     if document is None:
-        _say(_summary(opened), as_json)
+        say(_summary(opened), as_json)
         return
     is_position = document not in opened.ids and document.lstrip("-").isdigit()
     found = opened.document(int(document) if is_position else document)
@@ -111,7 +114,7 @@ def show(
     }
     if tokens:
         record["tokens"] = found.tokens.tolist()
-    _say(record, as_json)
+    say(record, as_json)
 
 
 @app.command()
@@ -129,9 +132,9 @@ def count(
     queries = _queries(opened, text, tokens)
     total = int(opened.index().count_many(queries).sum())
     if as_json:
-        _say({"count": total}, as_json)
+        say({"count": total}, as_json)
     else:
-        _say({"count": total, "read as": _readable(opened, queries)}, as_json)
+        say({"count": total, "read as": _readable(opened, queries)}, as_json)
 
 
 @app.command()
@@ -154,7 +157,7 @@ def find(
     places = sorted((o, len(query)) for query in queries for o in index.locate(query, limit))
     rows = [_occurrence(opened, o, length, context) for o, length in places[:limit]]
     if as_json:
-        _say({"count": total, "occurrences": rows}, as_json)
+        say({"count": total, "occurrences": rows}, as_json)
     else:
         _show_occurrences(rows, total)
 
@@ -187,7 +190,7 @@ def next_tokens(
         for token, n in ranked[:limit]
     ]
     if as_json:
-        _say({"count": total, "kinds": len(ranked), "next": rows}, as_json)
+        say({"count": total, "kinds": len(ranked), "next": rows}, as_json)
     else:
         _show_next(rows, total, len(ranked))
 
@@ -254,7 +257,8 @@ def _summary(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _say(record: dict[str, Any], as_json: bool) -> None:
+def say(record: dict[str, Any], as_json: bool) -> None:
+    """Print a record, for people or as JSON."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

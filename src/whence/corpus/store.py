@@ -8,7 +8,7 @@ The files themselves are described in `assemble`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,7 @@ from whence.corpus.tokenizer import open_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from whence.corpus.index import Index
+    from whence.corpus.index import Index, TextIndex
 
 VERSION = 1
 RECORD = "corpus.json"
@@ -179,7 +179,9 @@ class Corpus:
             CorpusError: there is none.
         """
         i = self._index(which)
-        row = self.table.slice(i, 1).to_pylist()[0]
+        return self._document(i, self.table.slice(i, 1).to_pylist()[0])
+
+    def _document(self, i: int, row: dict[str, Any]) -> Document:
         return Document(
             index=i,
             id=row.pop("id"),
@@ -188,10 +190,20 @@ class Corpus:
             metadata=row,
         )
 
+    def documents(self, which: Iterable[int | str]) -> list[Document]:
+        """Several documents by position or id; the table is read once.
+
+        Raises:
+            CorpusError: there is no such document.
+        """
+        positions = [self._index(each) for each in which]
+        rows = self.table.take(positions).to_pylist() if positions else []
+        return [self._document(i, row) for i, row in zip(positions, rows, strict=True)]
+
     def text(self, which: int | str) -> str:
         """A document's text, character for character."""
         i = self._index(which)
-        return self._bytes[self.text_offsets[i] : self.text_offsets[i + 1]].tobytes().decode()
+        return self.text_bytes[self.text_offsets[i] : self.text_offsets[i + 1]].tobytes().decode()
 
     def encode(self, text: str) -> Int64[np.ndarray, " token"]:
         """Token ids of a text, exactly as a document of that text is encoded."""
@@ -217,6 +229,16 @@ class Corpus:
         """The searchable form; made at the first call and kept in the corpus's folder."""
         return self._opened_index
 
+    def text_index(self) -> TextIndex:
+        """Search of the text itself, whatever the tokenizer; made at the first call and kept."""
+        return self._opened_text_index
+
+    @cached_property
+    def _opened_text_index(self) -> TextIndex:
+        from whence.corpus.index.text import open_text_index  # noqa: PLC0415
+
+        return open_text_index(self)
+
     @cached_property
     def _opened_index(self) -> Index:
         from whence.corpus.index import open_index  # noqa: PLC0415
@@ -228,7 +250,8 @@ class Corpus:
         return {name: i for i, name in enumerate(self.ids)}
 
     @cached_property
-    def _bytes(self) -> UInt8[np.ndarray, " byte"]:
+    def text_bytes(self) -> UInt8[np.ndarray, " byte"]:
+        """All documents' texts, end to end, in UTF-8."""
         return np.asarray(np.memmap(self.path / TEXT, np.uint8, mode="r"))
 
     def _spans(self, which: int | str) -> spans.Spans:

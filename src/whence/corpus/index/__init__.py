@@ -4,13 +4,17 @@ interface   what every index can do, and its answers
 files       an index on disk: making, opening, checking and repairing it
 shard       the sorted suffixes of some documents
 sharded     shards searched as one
+boolean     phrases that stand together
+text        searching the bytes of the text, whatever the tokenizer
 kernel/     sorting and searching suffixes, in C
 """
 
+from whence.corpus.index.boolean import Stretch, find_together
 from whence.corpus.index.files import (
     IndexSettings,
     build_index,
     check_index,
+    describe_index,
     open_index,
     repair_index,
 )
@@ -24,6 +28,7 @@ from whence.corpus.index.interface import (
     Repeat,
     Tokens,
 )
+from whence.corpus.index.text import TextIndex, open_text_index
 
 __all__ = [
     "Following",
@@ -34,9 +39,14 @@ __all__ = [
     "Occurrence",
     "Probabilities",
     "Repeat",
+    "Stretch",
+    "TextIndex",
     "Tokens",
     "build_index",
     "check_index",
+    "describe_index",
+    "find_together",
     "open_index",
+    "open_text_index",
     "repair_index",
 ]

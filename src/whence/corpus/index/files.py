@@ -3,6 +3,7 @@
     CORPUS/index/index.json    what corpus it belongs to, and the documents of each shard
     CORPUS/index/00000/        a sealed shard (`shard`)
     CORPUS/index/00001/        ...
+    CORPUS/index-text/         the same over the bytes of the text, whatever the tokenizer
 
 While it is made the folder is hidden beside its place, and each shard appears in it when it is
 whole: killed at any moment, the same call goes on after the last one. Shards are cut by documents
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ from whence.corpus.index.sharded import ShardedIndex
 if TYPE_CHECKING:
     from whence.corpus.store import Corpus
 
-FOLDER = "index"
+FOLDERS = {"tokens": "index", "text": "index-text"}
 RECORD = "index.json"
 _SHARE = 4
 
@@ -50,17 +50,23 @@ class IndexSettings:
     """How an index is made.
 
     Attributes:
+        over: `tokens`, or `text` for the bytes of the documents' text.
         shard_tokens: a shard holds whole documents of at most this many tokens (or one document).
         memory: bytes that making it may take; by default 8 a token of a shard. Only the time
             depends on it.
         threads: that work side by side; by default all.
     """
 
+    over: str = "tokens"
     shard_tokens: int = 1 << 30
     memory: int | None = None
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        if self.over not in FOLDERS:
+            raise PlanError(
+                "over", expected=" or ".join(FOLDERS), got=repr(self.over), fix="Name one."
+            )
         for name in ("shard_tokens", "memory", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -75,30 +81,36 @@ def open_index(corpus: Corpus, settings: IndexSettings | None = None) -> Sharded
         PlanError: it cannot be made in the memory that it may take.
         StorageError: the disk is full or the corpus's folder cannot be written.
     """
-    folder = corpus.path / FOLDER
+    settings = settings or IndexSettings()
+    folder = corpus.path / FOLDERS[settings.over]
     while not folder.exists():
         try:
             with full_disk_is_an_error(folder), hold(corpus.path):
                 if not folder.exists():
-                    _build(corpus, folder, settings or IndexSettings())
+                    _build(corpus, settings)
         except BusyError:
             # Another process is making this very index; its lock is freed even if it dies.
             time.sleep(0.1)
-    return _open(corpus, folder)
+    return _open(corpus, settings.over)
 
 
 def build_index(corpus: Corpus, settings: IndexSettings | None = None) -> ShardedIndex:
-    """Make the index of a corpus anew, whether or not there is one."""
-    folder = corpus.path / FOLDER
+    """Make an index of a corpus anew, whether or not there is one.
+
+    Raises: as `open_index`, and
+        BusyError: another process is making it.
+    """
+    settings = settings or IndexSettings()
+    folder = corpus.path / FOLDERS[settings.over]
     with full_disk_is_an_error(folder), hold(corpus.path):
         if folder.exists():
             shutil.rmtree(folder)
-        _build(corpus, folder, settings or IndexSettings())
-    return _open(corpus, folder)
+        _build(corpus, settings)
+    return _open(corpus, settings.over)
 
 
 def check_index(corpus: Corpus) -> int:
-    """Read every byte of an index.
+    """Read every byte of a corpus's indexes.
 
     Returns:
         How many files were read; 0 where there is no index.
@@ -106,12 +118,12 @@ def check_index(corpus: Corpus) -> int:
     Raises:
         DamagedError: a file is truncated, altered or missing.
     """
-    folder = corpus.path / FOLDER
-    if not folder.is_dir():
-        return 0
-    record = _record(corpus, folder)
-    _open(corpus, folder)
-    return 1 + sum(check_digests(folder / name) for name, _, _ in _shards(record))
+    files = 0
+    for over in _there(corpus):
+        folder = corpus.path / FOLDERS[over]
+        files += 1 + sum(check_digests(folder / name) for name, *_ in _shards(corpus, over))
+        _open(corpus, over)
+    return files
 
 
 def repair_index(corpus: Corpus, settings: IndexSettings | None = None) -> list[str]:
@@ -120,15 +132,37 @@ def repair_index(corpus: Corpus, settings: IndexSettings | None = None) -> list[
     Returns:
         The names of the shards that were made again.
     """
-    folder = corpus.path / FOLDER
-    record = _record(corpus, folder)
-    broken = [name for name, *_ in _shards(record) if not _is_whole(folder / name)]
+    settings = settings or IndexSettings()
+    folder = corpus.path / FOLDERS[settings.over]
+    broken = []
     with full_disk_is_an_error(folder), hold(corpus.path):
-        for name, first, last in _shards(record):
-            if name in broken:
+        for name, first, last in _shards(corpus, settings.over):
+            if not _is_whole(folder / name):
+                broken.append(name)
                 shutil.rmtree(folder / name, ignore_errors=True)
-                _build_one(corpus, folder, name, first, last, settings or IndexSettings())
+                _build_one(corpus, folder / name, first, last, settings)
     return broken
+
+
+def describe_index(corpus: Corpus) -> dict[str, dict[str, Any]]:
+    """What the indexes of a corpus are made of: shards, suffixes, bytes on disk."""
+    found = {}
+    for over in _there(corpus):
+        folder, opened = corpus.path / FOLDERS[over], _open(corpus, over)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        width = opened.shards[0].source.tokens.dtype.itemsize
+        found[over] = {
+            "shards": len(opened.shards),
+            "documents": opened.documents,
+            "suffixes": opened.tokens,
+            "bytes": size,
+            "bytes_a_token": round(size / opened.tokens + width, 3),
+        }
+    return found
+
+
+def _there(corpus: Corpus) -> list[str]:
+    return [over for over, name in FOLDERS.items() if (corpus.path / name).is_dir()]
 
 
 def _is_whole(shard: Path) -> bool:
@@ -139,12 +173,16 @@ def _is_whole(shard: Path) -> bool:
     return True
 
 
-def _source(corpus: Corpus) -> Source:
+def _source(corpus: Corpus, over: str) -> Source:
+    if over == "text":
+        return Source(corpus.text_bytes, corpus.text_offsets, 256, str(corpus.path))
     return Source(corpus.tokens, corpus.offsets, corpus.vocabulary_size, str(corpus.path))
 
 
-def _identity(corpus: Corpus, first: int, last: int) -> dict[str, Any]:
-    return {"corpus": corpus.digest, "first": first, "last": last}
+def _identity(corpus: Corpus, over: str) -> dict[str, Any]:
+    """What an index is bound to; a shard also to its documents."""
+    of = corpus.record["digests"]["text"] if over == "text" else corpus.digest
+    return {"version": VERSION, "over": over, "corpus": of}
 
 
 def cut(bounds: Int64[np.ndarray, " bound"], most: int) -> list[tuple[int, int]]:
@@ -158,31 +196,27 @@ def cut(bounds: Int64[np.ndarray, " bound"], most: int) -> list[tuple[int, int]]
     return ranges
 
 
-def _build(corpus: Corpus, folder: Path, settings: IndexSettings) -> None:
+def _build(corpus: Corpus, settings: IndexSettings) -> None:
+    folder = corpus.path / FOLDERS[settings.over]
     hidden = folder.with_name(f".{folder.name}.build")
-    ranges = cut(corpus.offsets, settings.shard_tokens)
-    plan = {
-        "whence": "index",
-        "version": VERSION,
-        "corpus": corpus.digest,
-        "shards": [list(each) for each in ranges],
-    }
-    if hidden.exists() and not (hidden / RECORD).exists():
-        shutil.rmtree(hidden)
-    if hidden.exists() and read_json(hidden / RECORD) != plan:
+    source = _source(corpus, settings.over)
+    ranges = [list(each) for each in cut(source.bounds, settings.shard_tokens)]
+    plan = {"whence": "index", **_identity(corpus, settings.over), "shards": ranges}
+    if hidden.exists() and not ((hidden / RECORD).exists() and read_json(hidden / RECORD) == plan):
         shutil.rmtree(hidden)
     hidden.mkdir(exist_ok=True)
     write_json(hidden / RECORD, plan)
-    for name, first, last in _shards(plan):
-        if not (hidden / name).exists():
-            _build_one(corpus, hidden, name, first, last, settings)
+    for number, (first, last) in enumerate(ranges):
+        shard = hidden / _name(number)
+        if not shard.exists():
+            _build_one(corpus, shard, first, last, settings)
     hidden.replace(folder)
 
 
 def _build_one(
-    corpus: Corpus, folder: Path, name: str, first: int, last: int, settings: IndexSettings
+    corpus: Corpus, folder: Path, first: int, last: int, settings: IndexSettings
 ) -> None:
-    part = _source(corpus).part(first, last)
+    part = _source(corpus, settings.over).part(first, last)
     tokens, width = len(part.tokens), part.tokens.dtype.itemsize
     memory = settings.memory or memory_needed(tokens, width) + max(_SHARE * tokens, 1 << 25)
     room = room_within(memory, tokens, width)
@@ -194,45 +228,53 @@ def _build_one(
             got=f"{memory:,}",
             fix="Allow more memory, or make smaller shards (--shard-tokens).",
         )
-    with bar(f"indexing {name}" if name != "00000" else "indexing", tokens, "token") as shown:
+    with bar(f"indexing {folder.name}", tokens, "token") as shown:
         build_shard(
             part,
-            folder / name,
-            _identity(corpus, first, last),
+            folder,
+            {**_identity(corpus, settings.over), "first": first, "last": last},
             threads=settings.threads or default_threads(),
             room=room,
             shown=shown,
         )
 
 
-def _record(corpus: Corpus, folder: Path) -> dict[str, Any]:
-    path = folder / RECORD
-    if not path.exists():
+def _record(corpus: Corpus, over: str) -> dict[str, Any]:
+    folder = corpus.path / FOLDERS[over]
+    if not (folder / RECORD).exists():
         raise damaged(folder, f"{RECORD}, version {VERSION}", "none: another version made it")
-    record: dict[str, Any] = read_json(path)
-    if record.get("corpus") != corpus.digest or record.get("version") != VERSION:
+    record: dict[str, Any] = read_json(folder / RECORD)
+    wanted = _identity(corpus, over)
+    if any(record.get(name) != value for name, value in wanted.items()):
         raise DamagedError(
             str(folder),
-            expected=f"an index of this corpus ({corpus.digest[:19]}), version {VERSION}",
+            expected=f"an index of this corpus ({wanted['corpus'][:19]}), version {VERSION}",
             got=f"one of {str(record.get('corpus'))[:19]}, version {record.get('version')}",
             fix="Remove the folder; it is made again when needed.",
         )
     return record
 
 
-def _shards(record: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
-    for number, (first, last) in enumerate(record["shards"]):
-        yield f"{number:05d}", first, last
+def _name(number: int) -> str:
+    return f"{number:05d}"
 
 
-def _open(corpus: Corpus, folder: Path) -> ShardedIndex:
-    record, source = _record(corpus, folder), _source(corpus)
+def _shards(corpus: Corpus, over: str) -> list[tuple[str, int, int]]:
+    """Name and documents of each shard."""
+    ranges = _record(corpus, over)["shards"]
+    return [(_name(number), first, last) for number, (first, last) in enumerate(ranges)]
+
+
+def _open(corpus: Corpus, over: str) -> ShardedIndex:
+    source, folder = _source(corpus, over), corpus.path / FOLDERS[over]
+    identity = _identity(corpus, over)
     shards = tuple(
-        open_shard(source.part(first, last), folder / name, first, _identity(corpus, first, last))
-        for name, first, last in _shards(record)
+        open_shard(
+            source.part(first, last),
+            folder / name,
+            first,
+            {**identity, "first": first, "last": last},
+        )
+        for name, first, last in _shards(corpus, over)
     )
-    return ShardedIndex(shards, default_threads(), (_reopen, (corpus,)))
-
-
-def _reopen(corpus: Corpus) -> ShardedIndex:
-    return _open(corpus, corpus.path / FOLDER)
+    return ShardedIndex(shards, default_threads(), (_open, (corpus, over)))

@@ -120,7 +120,7 @@ def build_shard(
         keys = sorter.keys(packing.token_bits, packing.key_tokens)
         save_array(temporary / "keys.npy", np.frombuffer(keys, np.uint64))
         save_array(temporary / "blocks.npy", np.frombuffer(sorter.blocks(), np.uint32))
-        record = {"whence": "index shard", "version": VERSION, **identity, **asdict(packing)}
+        record = {"whence": "index shard", **identity, **asdict(packing)}
         write_json(temporary / RECORD, record)
 
 
@@ -171,7 +171,7 @@ def open_shard(source: Source, folder: Path, first: int, identity: dict[str, Any
     """
     check_sizes(folder)
     record = read_json(folder / RECORD)
-    wanted = {"whence": "index shard", "version": VERSION, **identity}
+    wanted = {"whence": "index shard", **identity}
     if any(record.get(name) != value for name, value in wanted.items()):
         raise damaged(folder, "a shard of this corpus and version", "another")
     packing = Packing(*(int(record[n]) for n in ("bits", "count", "token_bits", "key_tokens")))

@@ -58,6 +58,13 @@ class ShardedIndex:
         return self.shards[-1].first + self.shards[-1].documents
 
     @property
+    def bounds(self) -> Int64[np.ndarray, " bound"]:
+        """Where each document begins among all tokens, and the end."""
+        return np.concatenate(
+            [self.shards[0].source.bounds[:1], *(s.source.bounds[1:] for s in self.shards)]
+        )
+
+    @property
     def tokens(self) -> int:
         """How many tokens count."""
         return sum(shard.packing.count for shard in self.shards)
@@ -104,6 +111,22 @@ class ShardedIndex:
                 low, high, _ = shard.suffixes.range(tokens)
             found += self._occurrences(shard, low, high, left)
         return found
+
+    def locate_all(
+        self, tokens: Tokens | bytes
+    ) -> tuple[Int64[np.ndarray, " place"], Int64[np.ndarray, " place"]]:
+        """Where a sequence occurs, in corpus order: positions of documents, and offsets."""
+        documents, offsets = [], []
+        for shard in self.shards:
+            with self._faults():
+                low, high, _ = shard.suffixes.range(tokens)
+                found = shard.suffixes.places(low, high, high - low)
+            places = np.frombuffer(found, np.int64)
+            places.sort()
+            which, offset = _addresses(shard, places)
+            documents.append(which)
+            offsets.append(offset)
+        return np.concatenate(documents), np.concatenate(offsets)
 
     def next(self, tokens: Tokens) -> Following:
         """What follows a sequence; for the empty one, how often each token occurs."""
@@ -301,14 +324,20 @@ class ShardedIndex:
         return _occurrences(shard, places)
 
 
-def _occurrences(shard: Shard, places: Int64[np.ndarray, " place"]) -> list[Occurrence]:
+def _addresses(
+    shard: Shard, places: Int64[np.ndarray, " place"]
+) -> tuple[Int64[np.ndarray, " place"], Int64[np.ndarray, " place"]]:
+    """The document of each place of a shard, and the offset in it."""
     bounds = shard.source.bounds
     at = places + bounds[0]
     documents = np.searchsorted(bounds, at, side="right") - 1
-    offsets = (at - bounds[documents]).tolist()
-    return [
-        Occurrence(d, o) for d, o in zip((documents + shard.first).tolist(), offsets, strict=True)
-    ]
+    return documents + shard.first, at - bounds[documents]
+
+
+def _occurrences(shard: Shard, places: Int64[np.ndarray, " place"]) -> list[Occurrence]:
+    documents, offsets = _addresses(shard, places)
+    pairs = zip(documents.tolist(), offsets.tolist(), strict=True)
+    return [Occurrence(document, offset) for document, offset in pairs]
 
 
 def _reopen(

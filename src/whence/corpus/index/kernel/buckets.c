@@ -252,9 +252,11 @@ static bool choose_buckets(Passes *passes) {
         passes->begins[passes->last - passes->first] = passes->count;
     }
     if (passes->count <= passes->items_room) return true;
+    /* For later passes too: fresh memory has to be cleared by the system. */
+    int64_t most = passes->text.length < passes->room ? passes->text.length : passes->room;
     free(passes->items);
-    passes->items_room = passes->count;
-    passes->items = take((size_t)passes->count * sizeof(Item));
+    passes->items_room = passes->count > most ? passes->count : most;
+    passes->items = take((size_t)passes->items_room * sizeof(Item));
     return passes->items != NULL;
 }
 
@@ -271,8 +273,5 @@ void passes_close(Passes *passes) {
     free(passes->plan.sizes);
     free(passes->plan.starts);
     free(passes->begins);
-    free(passes->items);
     passes->plan.sizes = passes->plan.starts = passes->begins = NULL;
-    passes->items = NULL;
-    passes->items_room = 0;
 }

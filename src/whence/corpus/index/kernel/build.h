@@ -22,7 +22,7 @@ typedef struct {
 #define TAGGED(place, held) ((uint64_t)(place) | (uint64_t)(held) << PLACE_BITS)
 
 /* Every WINDOW places in a row inside a document hold an anchor. */
-#define WINDOW 16
+#define WINDOW 24
 
 /* Suffixes that agree in this many tokens have their first anchors at the same distance. */
 static inline int64_t deep(const Text *text) { return WINDOW + text->per; }
@@ -109,7 +109,7 @@ typedef struct {
 
 bool passes_open(Passes *passes);
 bool passes_next(Passes *passes);  /* sorts the next range; its count is 0 after the last */
-void passes_close(Passes *passes);
+void passes_close(Passes *passes);  /* keeps the items' memory, for the next who opens it */
 
 /* Finds and ranks the anchors; false where memory ends. */
 bool anchors_open(Anchors *anchors, Passes *passes);
