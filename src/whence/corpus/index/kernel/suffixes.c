@@ -8,7 +8,7 @@
 
 enum { TOKENS, BOUNDS, BLOCKS, PACKED, KEYS, VIEWS };
 /* Fewer queries than this for each thread are not worth starting one. */
-#define SHARE 256
+#define SHARE 2048
 
 typedef struct {
     PyObject_HEAD
