@@ -26,6 +26,7 @@ ORDER = [
     "make_documents.py",
     "build_a_corpus.py",
     "search_a_corpus.sh",
+    "search_with_an_index.py",
     "record_a_training.py",
     "judge_own_scores.py",
     "record_own_loop.py",

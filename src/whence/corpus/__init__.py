@@ -33,6 +33,7 @@ from whence.corpus.index import (
     TextIndex,
     build_index,
     find_together,
+    open_infinigram,
     repair_index,
 )
 from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
@@ -64,6 +65,7 @@ __all__ = [
     "group_by",
     "near_duplicates",
     "open_corpus",
+    "open_infinigram",
     "repair_index",
     "shared_spans",
     "spellings",

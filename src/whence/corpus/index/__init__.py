@@ -5,6 +5,7 @@ files       an index on disk: making, opening, checking and repairing it
 shard       the sorted suffixes of some documents
 sharded     shards searched as one
 boolean     phrases that stand together
+infinigram  an index that infini-gram made
 text        searching the bytes of the text, whatever the tokenizer
 kernel/     sorting and searching suffixes, in C
 """
@@ -18,6 +19,7 @@ from whence.corpus.index.files import (
     open_index,
     repair_index,
 )
+from whence.corpus.index.infinigram import open_infinigram
 from whence.corpus.index.interface import (
     Following,
     Index,
@@ -47,6 +49,7 @@ __all__ = [
     "describe_index",
     "find_together",
     "open_index",
+    "open_infinigram",
     "open_text_index",
     "repair_index",
 ]

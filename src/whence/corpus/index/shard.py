@@ -27,6 +27,7 @@ from whence.core.progress import Bar
 from whence.core.records import building, check_sizes, read_json, write_json
 from whence.corpus.arrays import ArrayFile, open_array, save_array
 from whence.corpus.index._kernel import DamageError, QueryError, Sorter, Suffixes
+from whence.corpus.index.interface import Tokens
 
 VERSION = 2
 RECORD = "shard.json"
@@ -44,18 +45,21 @@ class Source:
         bounds: where each document begins, and the end.
         vocabulary: ids are below this.
         place: for messages.
+        foreign: infini-gram laid it out: each document begins with a separator, which is no
+            token of it, and suffixes are in the order of their bytes (`infinigram`).
     """
 
     tokens: UInt[np.ndarray, " token"]
     bounds: Int64[np.ndarray, " bound"]
     vocabulary: int
     place: str
+    foreign: bool = False
 
     def part(self, first: int, last: int) -> Source:
         """Documents [first, last) alone."""
         bounds = self.bounds[first : last + 1]
         tokens = self.tokens[int(bounds[0]) : int(bounds[-1])]
-        return Source(tokens, bounds, self.vocabulary, self.place)
+        return replace(self, tokens=tokens, bounds=bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +112,11 @@ def build_shard(
     packing = Packing(sorter.bits, count, token_bits, min(64 // token_bits, _MOST_KEY_TOKENS))
     sorter.prepare()
     with building(folder) as temporary:
-        # The last number is read as part of eight bytes.
-        file = ArrayFile(temporary / "suffixes.npy", np.uint8, -(-count * packing.bits // 8) + 8)
+        file = ArrayFile(temporary / "suffixes.npy", np.uint8, -(-count * packing.bits // 8))
         try:
             while (packed := sorter.next()) is not None:
                 file.write(np.frombuffer(packed, np.uint8))
                 shown.update(len(packed) * 8 / packing.bits)
-            file.write(np.zeros(8, np.uint8))
         finally:
             file.close()
         keys = sorter.keys(packing.token_bits, packing.key_tokens)
@@ -134,6 +136,7 @@ class Shard:
         packing: how places and keys are packed.
         blocks: the document of each block's first place.
         suffixes: the kernel's view of all of it.
+        separators: suffixes that begin where no token is.
     """
 
     source: Source
@@ -141,6 +144,7 @@ class Shard:
     packing: Packing
     blocks: UInt32[np.ndarray, " block"]
     suffixes: Suffixes
+    separators: int = 0
 
     @property
     def documents(self) -> int:
@@ -151,10 +155,30 @@ class Shard:
         """The same, with the suffixes of some of its documents only, in memory."""
         packed, count = self.suffixes.filtered(np.ascontiguousarray(documents).view(np.uint8))
         packing = replace(self.packing, count=count)
-        bare = _view(self.source, packing, self.blocks, packed, np.zeros(0, np.uint64))
+        bare = view(self.source, packing, self.blocks, packed, np.zeros(0, np.uint64))
         keys = np.frombuffer(bare.sample(), np.uint64)
-        suffixes = _view(self.source, packing, self.blocks, packed, keys)
-        return Shard(self.source, self.first, packing, self.blocks, suffixes)
+        suffixes = view(self.source, packing, self.blocks, packed, keys)
+        separators = int(documents.sum()) if self.source.foreign else 0
+        return replace(self, packing=packing, suffixes=suffixes, separators=separators)
+
+    def following(self, tokens: Tokens) -> Int64[np.ndarray, "following 2"]:
+        """What follows a sequence, and how often; the most frequent first, then by id."""
+        if len(tokens):
+            *_, low, high = self.suffixes.range(tokens)
+        else:
+            low, high = 0, self.packing.count
+        found = self.suffixes.following(low, high, len(tokens))
+        pairs = np.frombuffer(found, np.int64).reshape(-1, 2)
+        return pairs[pairs[:, 0] < self.source.vocabulary] if self.source.foreign else pairs
+
+    def addresses(
+        self, places: Int64[np.ndarray, " place"]
+    ) -> tuple[Int64[np.ndarray, " place"], Int64[np.ndarray, " place"]]:
+        """The document of each place, in the corpus, and the offset in it."""
+        bounds = self.source.bounds
+        at = places + bounds[0]
+        documents = np.searchsorted(bounds, at, side="right") - 1
+        return documents + self.first, at - bounds[documents] - self.source.foreign
 
 
 def open_shard(source: Source, folder: Path, first: int, identity: dict[str, Any]) -> Shard:
@@ -179,19 +203,20 @@ def open_shard(source: Source, folder: Path, first: int, identity: dict[str, Any
         open_array(folder / f"{name}.npy") for name in ("suffixes", "keys", "blocks")
     )
     try:
-        suffixes = _view(source, packing, blocks, packed, keys)
+        suffixes = view(source, packing, blocks, packed, keys)
     except (DamageError, ValueError) as error:
         raise damaged(folder, "files that fit one another", str(error)) from None
     return Shard(source, first, packing, blocks, suffixes)
 
 
-def _view(
+def view(
     source: Source,
     packing: Packing,
     blocks: UInt32[np.ndarray, " block"],
     packed: UInt8[np.ndarray, " byte"] | bytearray,
     keys: UInt64[np.ndarray, " key"],
 ) -> Suffixes:
+    """The kernel's view of the arrays of a shard."""
     return Suffixes(
         source.tokens,
         source.bounds,
@@ -204,6 +229,7 @@ def _view(
         vocabulary=source.vocabulary,
         token_bits=packing.token_bits,
         key_tokens=packing.key_tokens,
+        foreign=source.foreign,
     )
 
 

@@ -67,7 +67,7 @@ class ShardedIndex:
     @property
     def tokens(self) -> int:
         """How many tokens count."""
-        return sum(shard.packing.count for shard in self.shards)
+        return sum(shard.packing.count - shard.separators for shard in self.shards)
 
     def contains(self, tokens: Tokens) -> bool:
         """Whether a sequence occurs."""
@@ -108,7 +108,7 @@ class ShardedIndex:
             if left is not None and left <= 0 and found:
                 break
             with self._faults():
-                low, high, _ = shard.suffixes.range(tokens)
+                low, high, *_ = shard.suffixes.range(tokens)
             found += self._occurrences(shard, low, high, left)
         return found
 
@@ -119,26 +119,19 @@ class ShardedIndex:
         documents, offsets = [], []
         for shard in self.shards:
             with self._faults():
-                low, high, _ = shard.suffixes.range(tokens)
+                low, high, *_ = shard.suffixes.range(tokens)
                 found = shard.suffixes.places(low, high, high - low)
             places = np.frombuffer(found, np.int64)
             places.sort()
-            which, offset = _addresses(shard, places)
+            which, offset = shard.addresses(places)
             documents.append(which)
             offsets.append(offset)
         return np.concatenate(documents), np.concatenate(offsets)
 
     def next(self, tokens: Tokens) -> Following:
         """What follows a sequence; for the empty one, how often each token occurs."""
-        found = []
-        for shard in self.shards:
-            with self._faults():
-                if len(tokens):
-                    _, high, low = shard.suffixes.range(tokens)
-                else:
-                    low, high = 0, shard.packing.count
-                found.append(shard.suffixes.following(low, high, len(tokens)))
-        pairs = [np.frombuffer(each, np.int64).reshape(-1, 2) for each in found]
+        with self._faults():
+            pairs = [shard.following(tokens) for shard in self.shards]
         if len(pairs) == 1:
             return Following(pairs[0][:, 0], pairs[0][:, 1])
         together = np.concatenate(pairs)
@@ -219,6 +212,13 @@ class ShardedIndex:
         Told is what has at least `shortest` tokens and would lose an occurrence if it were any
         longer, on either side. With several shards, what repeats inside each.
         """
+        if self.shards[0].source.foreign:
+            raise CorpusError(
+                "repeats",
+                expected="an index that Whence made",
+                got="one of infini-gram",
+                fix="Make a corpus of its documents: whence corpus build",
+            )
         told: list[tuple[int, int, int, int]] = []
         for number, shard in enumerate(self.shards):
             with self._faults():
@@ -280,9 +280,9 @@ class ShardedIndex:
         starts: Int64[np.ndarray, " stretch"],
         ends: Int64[np.ndarray, " stretch"],
         followed: bool = False,
-    ) -> Int64[np.ndarray, "stretch 3"]:
-        """Of each stretch in a shard: its first suffix, the end, the first that goes on."""
-        ranges = np.empty((len(starts), 3), np.int64)
+    ) -> Int64[np.ndarray, "stretch 4"]:
+        """The range of each stretch in a shard, and that of what goes on after it."""
+        ranges = np.empty((len(starts), 4), np.int64)
         with self._faults():
             shard.suffixes.find_spans(tokens, starts, ends, ranges, followed, self.threads)
         return ranges
@@ -297,7 +297,7 @@ class ShardedIndex:
         counts = np.zeros((2, len(starts)), np.int64)
         for shard in self.shards:
             ranges = self._ranges(shard, tokens, starts, ends, followed)
-            counts += ranges[:, 1] - ranges[:, [0, 2]].T
+            counts += (ranges[:, [1, 3]] - ranges[:, [0, 2]]).T
         return _Found(counts[0], counts[1])
 
     def _probabilities(self, tokens: Tokens, lengths: Int64[np.ndarray, " token"]) -> Probabilities:
@@ -324,18 +324,8 @@ class ShardedIndex:
         return _occurrences(shard, places)
 
 
-def _addresses(
-    shard: Shard, places: Int64[np.ndarray, " place"]
-) -> tuple[Int64[np.ndarray, " place"], Int64[np.ndarray, " place"]]:
-    """The document of each place of a shard, and the offset in it."""
-    bounds = shard.source.bounds
-    at = places + bounds[0]
-    documents = np.searchsorted(bounds, at, side="right") - 1
-    return documents + shard.first, at - bounds[documents]
-
-
 def _occurrences(shard: Shard, places: Int64[np.ndarray, " place"]) -> list[Occurrence]:
-    documents, offsets = _addresses(shard, places)
+    documents, offsets = shard.addresses(places)
     pairs = zip(documents.tolist(), offsets.tolist(), strict=True)
     return [Occurrence(document, offset) for document, offset in pairs]
 

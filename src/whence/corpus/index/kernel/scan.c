@@ -210,7 +210,7 @@ int64_t filter(Array *array, const uint8_t *documents, int64_t most, uint8_t *pa
         if (i + AHEAD < array->count) prefetch(&wanted[suffix_at(array, i + AHEAD) >> 3]);
         int64_t place = suffix_at(array, i);
         if (!(wanted[place >> 3] >> (place & 7) & 1)) continue;
-        pack(&packer, (uint64_t)place, array->bits);
+        pack(&packer, (uint64_t)place << array->scale, array->bits);
         kept++;
     }
     memcpy(packer.at, &packer.word, 8);

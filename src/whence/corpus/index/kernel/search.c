@@ -39,19 +39,22 @@ static Verdict compare(const Text *text, int64_t place, Query query, int64_t fro
     int64_t block = (place + agree) >> BLOCK_SHIFT;
     if (agree > 0 && text->blocks[place >> BLOCK_SHIFT] != text->blocks[block + 1]) {
         int64_t left = remaining(text, place);
-        if (left <= agree && left < length) return (Verdict){left, -1};
+        if (left <= agree && left < length) {
+            bool last = place + left == text->length;
+            return (Verdict){left, text->foreign && !last ? 1 : -1};
+        }
     }
     if (agree == length) return (Verdict){agree, 0};
     uint32_t there = token_at(text, place + agree), asked = 0;
     memcpy(&asked, query.tokens + agree * text->width, (size_t)text->width);
-    return (Verdict){agree, there < asked ? -1 : 1};
+    return (Verdict){agree, ranked(text, there) < ranked(text, asked) ? -1 : 1};
 }
 
 uint64_t first_key(const Array *array, int64_t place) {
     int64_t left = remaining(&array->text, place);
     uint64_t key = 0;
     for (int i = 0; i < array->key_tokens; i++) {
-        uint64_t token = i < left ? token_at(&array->text, place + i) : 0;
+        uint64_t token = i < left ? ranked(&array->text, token_at(&array->text, place + i)) : 0;
         key = key << array->token_bits | token;
     }
     return key;
@@ -64,6 +67,7 @@ static void keys_of(const Array *array, Query query, uint64_t *lowest, uint64_t 
         uint32_t token = 0;
         bool asked = i < query.length;
         if (asked) memcpy(&token, query.tokens + i * array->text.width, (size_t)array->text.width);
+        token = ranked(&array->text, token);
         low = low << array->token_bits | token;
         high = high << array->token_bits | (asked ? token : ones);
     }
@@ -166,16 +170,26 @@ static void run(Array *array, Seeker *seekers, int64_t count, bool upper) {
     while (left > 0) left = step_all(array, seekers, active, left, upper);
 }
 
-/* The first suffix of a range that goes on after the query: those that end with it lie first. */
-static int64_t followed(Array *array, Range range, int64_t length) {
-    int64_t low = range.low, high = range.high;
-    if (low < high && remaining(&array->text, suffix_at(array, low)) > length) return low;
+/* Of suffixes that begin with a query, those that end with it lie first, or last where they are
+   foreign, but for the end of the whole text, which is always first. */
+static void find_followed(Array *array, Range *range, int64_t length) {
+    const Text *text = &array->text;
+    int64_t low = range->low, high = range->high;
+    range->from = low;
+    range->to = high;
+    if (low == high) return;
+    int64_t first = suffix_at(array, low);
+    if (text->foreign && first + length == text->length) range->from = ++low;
+    int64_t edge = text->foreign ? high - 1 : low;
+    if (low == high || remaining(text, suffix_at(array, edge)) > length) return;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (remaining(&array->text, suffix_at(array, middle)) > length) high = middle;
-        else low = middle + 1;
+        bool goes_on = remaining(text, suffix_at(array, middle)) > length;
+        if (goes_on == text->foreign) low = middle + 1;
+        else high = middle;
     }
-    return low;
+    if (text->foreign) range->to = low;
+    else range->from = low;
 }
 
 static void find_batch(Array *array, const Query *queries, int64_t count, bool ends, Range *ranges) {
@@ -192,7 +206,9 @@ static void find_batch(Array *array, const Query *queries, int64_t count, bool e
     run(array, seekers, count, true);
     for (int64_t i = 0; i < count; i++) {
         ranges[i].high = seekers[i].search.low;
-        ranges[i].followed = ends ? followed(array, ranges[i], queries[i].length) : ranges[i].low;
+        ranges[i].from = ranges[i].low;
+        ranges[i].to = ranges[i].high;
+        if (ends) find_followed(array, &ranges[i], queries[i].length);
     }
 }
 

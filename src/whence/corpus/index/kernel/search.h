@@ -11,7 +11,9 @@
 typedef struct {
     Text text;
     const uint8_t *packed;  /* places of the suffixes, in their order, `bits` bits each */
+    int64_t packed_bytes;
     int bits;
+    int scale;              /* lowest bits of each that are not the place's: it is in bytes */
     int64_t count;          /* suffixes */
     const uint64_t *keys;   /* first tokens of every STEPth suffix */
     int64_t keys_count;
@@ -26,14 +28,14 @@ typedef struct {
     int64_t length;
 } Query;
 
-/* Suffixes [low, high) begin with a query; those before `followed` end with it. */
+/* Suffixes [low, high) begin with a query; [from, to) of them go on after it. */
 typedef struct {
-    int64_t low, high, followed;
+    int64_t low, high, from, to;
 } Range;
 
 uint64_t first_key(const Array *array, int64_t place);
 
-/* Finds many queries at once; `followed` is looked for only where it is wanted. */
+/* Finds many queries at once; what goes on is looked for only where it is wanted. */
 void find(Array *array, const Query *queries, int64_t count, bool followed, Range *ranges);
 
 /* The longest beginning of each query that occurs. */
@@ -41,8 +43,15 @@ void find_longest(Array *array, const Query *queries, int64_t count, int64_t *le
 
 static inline int64_t suffix_at(Array *array, int64_t index) {
     int64_t bit = index * array->bits;
-    uint64_t word = load(array->packed + (bit >> 3)) >> (bit & 7);
-    int64_t place = (int64_t)(word & ((1ull << array->bits) - 1));
+    uint64_t word;
+    if (likely((bit >> 3) + 8 <= array->packed_bytes)) {
+        word = load(array->packed + (bit >> 3));
+    } else {
+        word = 0;
+        memcpy(&word, array->packed + (bit >> 3), (size_t)(array->packed_bytes - (bit >> 3)));
+    }
+    word = word >> (bit & 7) & ((1ull << array->bits) - 1);
+    int64_t place = (int64_t)(word >> array->scale);
     if (unlikely(place >= array->text.length)) {
         array->damaged = true;
         return 0;

@@ -39,11 +39,12 @@ static bool open_views(Suffixes *self, PyObject **given) {
     text->length = text->bounds[text->documents] - text->base;
     text->blocks = self->views[BLOCKS].buf;
     array->packed = self->views[PACKED].buf;
+    array->packed_bytes = self->views[PACKED].len;
     array->keys = self->views[KEYS].buf;
     array->keys_count = self->views[KEYS].len / 8;
     bool whole = text->length >= 0 && self->views[TOKENS].len == text->length * text->width &&
                  self->views[BLOCKS].len / 4 >= (text->length >> BLOCK_SHIFT) + 2 &&
-                 self->views[PACKED].len >= (array->count * array->bits + 7) / 8 + 8;
+                 self->views[PACKED].len >= (array->count * array->bits + 7) / 8;
     if (!whole) PyErr_SetString(DamageError, "the parts of the index do not fit one another");
     return whole;
 }
@@ -51,14 +52,14 @@ static bool open_views(Suffixes *self, PyObject **given) {
 static int suffixes_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     Suffixes *self = (Suffixes *)object;
     static char *names[] = {"tokens", "bounds", "blocks",     "packed",     "keys",       "width",
-                            "bits",   "count",  "vocabulary", "token_bits", "key_tokens", NULL};
+                            "bits",   "count",  "vocabulary", "token_bits", "key_tokens", "foreign", NULL};
     PyObject *given[VIEWS];
-    int width, bits, token_bits, key_tokens;
+    int width, bits, token_bits, key_tokens, foreign = 0;
     long long count, vocabulary;
     if (self->views[TOKENS].obj) return 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOiiLLii", names, &given[TOKENS], &given[BOUNDS],
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOiiLLii|p", names, &given[TOKENS], &given[BOUNDS],
                                      &given[BLOCKS], &given[PACKED], &given[KEYS], &width, &bits, &count,
-                                     &vocabulary, &token_bits, &key_tokens))
+                                     &vocabulary, &token_bits, &key_tokens, &foreign))
         return -1;
     bool known = (width == 1 || width == 2 || width == 4) && bits > 0 && bits <= 56 && count >= 0 &&
                  token_bits > 0 && token_bits <= 32 && key_tokens > 0 && token_bits * key_tokens <= 64 &&
@@ -70,6 +71,8 @@ static int suffixes_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     self->array = (Array){.bits = bits, .count = count, .token_bits = token_bits, .key_tokens = key_tokens};
     self->array.text.width = width;
     self->array.text.per = 8 / width;
+    self->array.text.foreign = foreign;
+    self->array.scale = foreign ? width >> 1 : 0;
     self->vocabulary = vocabulary;
     return open_views(self, given) ? 0 : -1;
 }
@@ -107,8 +110,8 @@ static PyObject *suffixes_count(PyObject *object, PyObject *tokens) {
     return whole(self) ? PyLong_FromLongLong(range.high - range.low) : NULL;
 }
 
-/* range(tokens): the first of the suffixes that begin with them, their end, and the first of them
-   that goes on. */
+/* range(tokens): the first of the suffixes that begin with them, their end, and the first and the
+   end of those that go on. */
 static PyObject *suffixes_range(PyObject *object, PyObject *tokens) {
     Suffixes *self = (Suffixes *)object;
     Asked asked;
@@ -117,7 +120,8 @@ static PyObject *suffixes_range(PyObject *object, PyObject *tokens) {
     find(&self->array, &(Query){asked.bytes, asked.length}, 1, true, &range);
     ask_close(&asked);
     if (!whole(self)) return NULL;
-    return Py_BuildValue("LLL", (long long)range.low, (long long)range.high, (long long)range.followed);
+    return Py_BuildValue("LLLL", (long long)range.low, (long long)range.high, (long long)range.from,
+                         (long long)range.to);
 }
 
 /* Many queries, in shares. */
@@ -166,8 +170,8 @@ static void batch_close(Batch *batch) {
     free(batch->ranges);
 }
 
-/* find_spans(tokens, starts, ends, out, followed, threads): for each stretch of the tokens the three
-   numbers that `range` gives; the second is that of the first where it is not wanted. */
+/* find_spans(tokens, starts, ends, out, followed, threads): for each stretch of the tokens the four
+   numbers that `range` gives; all are taken to go on where that is not wanted. */
 static PyObject *suffixes_find_spans(PyObject *object, PyObject *args) {
     Suffixes *self = (Suffixes *)object;
     PyObject *tokens, *given[3];
@@ -182,7 +186,7 @@ static PyObject *suffixes_find_spans(PyObject *object, PyObject *args) {
     bool fine = buffer_of(given[0], "starts", 8, 0, PyBUF_SIMPLE, &views[0]);
     int64_t count = fine ? views[0].len / 8 : 0;
     fine = fine && buffer_of(given[1], "ends", 8, count, PyBUF_SIMPLE, &views[1]) &&
-           buffer_of(given[2], "out", 8, 3 * count, PyBUF_WRITABLE, &views[2]);
+           buffer_of(given[2], "out", 8, 4 * count, PyBUF_WRITABLE, &views[2]);
     const int64_t *starts = views[0].buf, *ends = views[1].buf;
     for (int64_t i = 0; fine && i < count; i++)
         if (starts[i] < 0 || ends[i] <= starts[i] || ends[i] > asked.length) {
@@ -391,7 +395,7 @@ static PyObject *suffixes_sample(PyObject *object, PyObject *unused) {
 
 static PyMethodDef methods[] = {
     {"count", suffixes_count, METH_O, "How many suffixes begin with some tokens."},
-    {"range", suffixes_range, METH_O, "Where they are: the first, the end, the first that goes on."},
+    {"range", suffixes_range, METH_O, "Where they are: the first, the end; and of those that go on."},
     {"find_spans", suffixes_find_spans, METH_VARARGS, "The ranges of stretches of tokens."},
     {"count_each", suffixes_count_each, METH_VARARGS, "How often each query of a list occurs."},
     {"longest", suffixes_longest, METH_VARARGS, "How much of what begins at each token occurs."},

@@ -36,6 +36,9 @@ typedef struct {
     int64_t documents;
     const uint32_t *blocks;  /* document of each block's first place */
     const uint64_t *ends;    /* a bit for each place: the last one of its document */
+    /* Suffixes that infini-gram sorted are in the order of their bytes as they lie in the file,
+       and what follows a document's end, the first token of the next, is greater than all. */
+    bool foreign;
 } Text;
 
 static inline uint64_t load(const uint8_t *from) {
@@ -67,6 +70,11 @@ static inline uint32_t token_at(const Text *text, int64_t place) {
     uint32_t token;
     memcpy(&token, at, 4);
     return token;
+}
+
+/* Where a token stands in the order of suffixes. */
+static inline uint32_t ranked(const Text *text, uint32_t token) {
+    return text->foreign ? __builtin_bswap32(token) >> (32 - 8 * text->width) : token;
 }
 
 /* The document of a place: the last one that begins at it or before; empty ones are passed over. */
