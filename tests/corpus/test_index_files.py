@@ -1,16 +1,25 @@
 """An index on disk: shards, resuming, checking, repairing, and what is refused."""
 
 import json
+import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from tests.corpus.samples import TEXTS, make
 from tests.corpus.test_command import whence
-from whence.core.errors import DamagedError, PlanError, StorageError
+from whence.core.errors import CorpusError, DamagedError, PlanError, StorageError, TokenizerError
 from whence.core.records import manifest
-from whence.corpus import IndexSettings, build_index, check, open_corpus, repair_index
+from whence.corpus import (
+    IndexSettings,
+    build_index,
+    check,
+    open_corpus,
+    open_indexes,
+    repair_index,
+)
 from whence.corpus.index import files
 
 FEW = IndexSettings(shard_tokens=100)
@@ -38,6 +47,30 @@ def test_many_shards_answer_as_one(corpus):
     many = build_index(corpus, FEW)
     assert len(many.shards) > 3
     assert answers(many, corpus) == one
+
+
+def test_new_documents_are_a_corpus_that_is_searched_with_the_old(corpus, tmp_path_factory):
+    tokenizer = str(corpus.tokenizer_path)
+    new = make(tmp_path_factory, ["He was born in London.", "x"], tokenizer=tokenizer)
+    whole = make(tmp_path_factory, [*TEXTS * 3, "He was born in London.", "x"], tokenizer=tokenizer)
+    both = open_indexes([corpus, new])
+    assert answers(both, corpus) == answers(whole.index(), corpus)
+    np.testing.assert_array_equal(both.bounds, whole.offsets)
+    assert pickle.loads(pickle.dumps(both)).count([5]) == whole.index().count([5])
+    other = make(tmp_path_factory, TEXTS, vocab_size=300)
+    with pytest.raises(TokenizerError, match="the tokenizer of"):
+        open_indexes([corpus, other])
+    with pytest.raises(CorpusError, match="corpora: expected one or more"):
+        open_indexes([])
+
+
+def test_several_threads_ask_one_index(corpus):
+    index = corpus.index()
+    queries = [corpus.document(0).tokens[i : i + 3] for i in range(12)] * 20
+    expected = [index.next(query).counts.tolist() for query in queries]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda query: index.next(query).counts.tolist(), queries))
+    assert found == expected
 
 
 def test_shards_are_cut_by_documents():

@@ -82,6 +82,7 @@ PUBLIC = {
         "group_by",
         "near_duplicates",
         "open_corpus",
+        "open_indexes",
         "open_infinigram",
         "repair_index",
         "shared_spans",

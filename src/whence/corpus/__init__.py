@@ -33,6 +33,7 @@ from whence.corpus.index import (
     TextIndex,
     build_index,
     find_together,
+    open_indexes,
     open_infinigram,
     repair_index,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "group_by",
     "near_duplicates",
     "open_corpus",
+    "open_indexes",
     "open_infinigram",
     "repair_index",
     "shared_spans",

@@ -17,6 +17,7 @@ from whence.corpus.index.files import (
     check_index,
     describe_index,
     open_index,
+    open_indexes,
     repair_index,
 )
 from whence.corpus.index.infinigram import open_infinigram
@@ -49,6 +50,7 @@ __all__ = [
     "describe_index",
     "find_together",
     "open_index",
+    "open_indexes",
     "open_infinigram",
     "open_text_index",
     "repair_index",

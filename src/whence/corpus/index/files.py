@@ -14,19 +14,27 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Int64
 
-from whence.core.errors import BusyError, DamagedError, PlanError
+from whence.core.errors import (
+    BusyError,
+    CorpusError,
+    DamagedError,
+    PlanError,
+    TokenizerError,
+)
 from whence.core.locks import hold
 from whence.core.progress import bar
 from whence.core.records import check_digests, full_disk_is_an_error, read_json, write_json
 from whence.corpus.index.shard import (
     VERSION,
+    Shard,
     Source,
     build_shard,
     damaged,
@@ -107,6 +115,36 @@ def build_index(corpus: Corpus, settings: IndexSettings | None = None) -> Sharde
             shutil.rmtree(folder)
         _build(corpus, settings)
     return _open(corpus, settings.over)
+
+
+def open_indexes(corpora: Sequence[Corpus], settings: IndexSettings | None = None) -> ShardedIndex:
+    """Open the indexes of several corpora as one, or make those that there are not.
+
+    New documents become a corpus of their own, with the tokenizer of the first; nothing that is
+    indexed is indexed again. Documents are numbered through, in the order of the corpora.
+
+    Raises: as `open_index`, and
+        TokenizerError: the corpora have different tokenizers.
+        CorpusError: there are none.
+    """
+    settings = settings or IndexSettings()
+    if not corpora:
+        raise CorpusError("corpora", expected="one or more", got="none", fix="Name a corpus.")
+    shards: list[Shard] = []
+    for corpus in corpora:
+        of = [each.record["digests"]["tokenizer"] for each in (corpus, corpora[0])]
+        if of[0] != of[1] and settings.over == "tokens":
+            raise TokenizerError(
+                str(corpus.path),
+                expected=f"the tokenizer of {corpora[0].path} ({of[1][:19]})",
+                got=f"another ({of[0][:19]})",
+                fix="Build it with: whence corpus build --tokenizer "
+                f"{corpora[0].tokenizer_path}, or search the text.",
+            )
+        before = shards[-1].first + shards[-1].documents if shards else 0
+        opened = open_index(corpus, settings).shards
+        shards += [replace(shard, first=before + shard.first) for shard in opened]
+    return ShardedIndex(tuple(shards), default_threads(), (open_indexes, (corpora, settings)))
 
 
 def check_index(corpus: Corpus) -> int:

@@ -60,9 +60,8 @@ class ShardedIndex:
     @property
     def bounds(self) -> Int64[np.ndarray, " bound"]:
         """Where each document begins among all tokens, and the end."""
-        return np.concatenate(
-            [self.shards[0].source.bounds[:1], *(s.source.bounds[1:] for s in self.shards)]
-        )
+        lengths = [np.diff(shard.source.bounds) for shard in self.shards]
+        return np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
 
     @property
     def tokens(self) -> int:
