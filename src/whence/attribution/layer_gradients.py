@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -27,7 +26,7 @@ from whence.core.errors import MethodError
 Hear = Callable[[nn.Module, Tensor, Float[Tensor, "row position width"]], None]
 """Told of a layer, its input, and the gradient at its output, once in a backward pass."""
 
-Take = Callable[[str, Float[Tensor, "row *shape"]], None]
+Take = Callable[[str, Float[Tensor, " row *shape"]], None]
 """Given a parameter's name and its gradient for every row of the batch."""
 
 
@@ -92,7 +91,7 @@ def embedding_gradient(layer: nn.Module, gradient: Tensor) -> Tensor:
 
 def row_gradient(
     layer: nn.Module, key: str, given: Tensor, gradient: Float[Tensor, "row position width"]
-) -> Float[Tensor, "row *shape"]:
+) -> Float[Tensor, " row *shape"]:
     """The gradient of each row's loss by one parameter of a layer.
 
     Args:

@@ -127,9 +127,7 @@ def _low_rank(
         return torch.einsum("ntqr,ntqr->nq", first, second)
     assert is_linear(use.layer), "only matrices have low rank"
     inputs = given.reshape(*gradient.shape[:2], -1)
-    first, second = (
-        (inputs, gradient) if isinstance(use.layer, Conv1D) else (gradient, inputs)
-    )
+    first, second = (inputs, gradient) if isinstance(use.layer, Conv1D) else (gradient, inputs)
     left = torch.einsum("ntf,qfr->ntqr", first, directions.left)
     right = torch.einsum("nts,qsr->ntqr", second, directions.right)
     return torch.einsum("ntqr,ntqr->nq", left, right)
