@@ -130,14 +130,32 @@ def step_rates(run: Run, steps: Sequence[int]) -> Float[np.ndarray, "checkpoint 
         pieces of a long document count by their share.
     """
     journal = run.journal()
-    rate = np.array([entry["learning_rate"] / max(entry["tokens"], 1) for entry in journal])
+    rates = np.array([entry["learning_rate"] for entry in journal])
+    middles = (np.asarray(steps[1:]) + np.asarray(steps[:-1])) / 2
+    return seen_rates(run, rates, middles)
+
+
+def seen_rates(
+    run: Run, rates: Float[np.ndarray, " step"], borders: Sequence[float] | np.ndarray
+) -> Float[np.ndarray, "interval document"]:
+    """How strongly the steps of each interval saw each document.
+
+    Args:
+        run: the recorded training.
+        rates: of every step.
+        borders: between the intervals; a step on a border belongs to the earlier one.
+
+    Returns:
+        Rate over the predicted tokens of the batch, summed over the steps; the pieces of a long
+        document count by their share.
+    """
+    rate = rates / np.array([max(entry["tokens"], 1) for entry in run.journal()])
     order, n_documents = run.order, run.corpus().n_documents
     step, document = np.asarray(order.step), np.asarray(order.document)
-    middle = (np.asarray(steps[1:]) + np.asarray(steps[:-1])) / 2
-    interval: Int[np.ndarray, " piece"] = np.searchsorted(middle, step, side="left")
+    interval: Int[np.ndarray, " piece"] = np.searchsorted(borders, step, side="left")
     once = np.unique(np.stack([document, np.asarray(order.start)]), axis=1)[0]
     pieces = np.bincount(once, minlength=n_documents)
-    found = np.zeros((len(steps), n_documents))
+    found = np.zeros((len(borders) + 1, n_documents))
     np.add.at(found, (interval, document), rate[step - 1] / pieces[document])
     return found
 

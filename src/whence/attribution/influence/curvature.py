@@ -169,7 +169,7 @@ def second_moments(
         The factors of a tied matrix are sums over its uses, each weighed with the trace of that
         use's other factor.
     """
-    sums: dict[Use, list[Tensor]] = {}
+    sums: dict[int, list[Tensor]] = {}  # by the place of a use among all
     for model in models:
         uses, _ = uses_of(model.module)
         for batch in stream.batches(model):
@@ -178,24 +178,24 @@ def second_moments(
             shown.update(len(batch.ids))
     tokens = stream.tokens * len(models)
     by_name: dict[str, list[list[Tensor]]] = defaultdict(list)
-    for use, each in sums.items():
-        by_name[use.name].append([moment / tokens for moment in each])
+    for place, each in sums.items():
+        by_name[uses[place].name].append([moment / tokens for moment in each])
     return {name: _joined(uses) for name, uses in by_name.items()}
 
 
 def _summing_moments(
-    module: nn.Module, uses: Sequence[Use], batch: Batch, widest: int, sums: dict[Use, list[Tensor]]
+    module: nn.Module, uses: Sequence[Use], batch: Batch, widest: int, sums: dict[int, list[Tensor]]
 ) -> AbstractContextManager[None]:
     """Add up the second moments of every use while a pass goes by."""
-    here: dict[nn.Module, list[Use]] = defaultdict(list)
-    for use in uses:
-        here[use.layer].append(use)
+    here: dict[nn.Module, list[int]] = defaultdict(list)
+    for place, use in enumerate(uses):
+        here[use.layer].append(place)
 
     def hear(layer: nn.Module, given: Tensor, gradient: Tensor) -> None:
-        for use in here[layer]:
-            new = _moments(use, given, gradient, batch.predicts, widest)
-            old = sums.get(use)
-            sums[use] = new if old is None else [a + b for a, b in zip(old, new, strict=True)]
+        for place in here[layer]:
+            new = _moments(uses[place], given, gradient, batch.predicts, widest)
+            old = sums.get(place)
+            sums[place] = new if old is None else [a + b for a, b in zip(old, new, strict=True)]
 
     return hearing(module, uses, len(batch.ids), hear)
 

@@ -129,9 +129,7 @@ def gauss_newton(
             residuals.append(residual)
         return found, {"residual": torch.stack(residuals).amax(0).tolist()}
 
-    scores = influence(
-        model, corpus, behaviors, causes, chosen, method="gauss-newton", solve=solve
-    )
+    scores = influence(model, corpus, behaviors, causes, chosen, method="gauss-newton", solve=solve)
     return replace(scores, settings={**scores.settings, "solving": asdict(how)})
 
 
