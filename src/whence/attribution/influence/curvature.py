@@ -17,6 +17,8 @@ What goes beyond the papers:
 - An embedding is a matrix whose input is one-hot: that axis needs no rotation.
 - An axis longer than `widest` keeps its own directions; its eigenvalues are still measured.
 - A tied matrix has two uses; each axis takes the sum over uses of its partial traces.
+- Both passes draw the same labels. Then no gradient leaves the span of the axes' own moments, and
+  directions that were never seen, whose basis is a matter of rounding, have eigenvalue 0 all.
 - Gradients may be scaled by an optimiser's preconditioner (for SOURCE).
 
 References:
@@ -57,7 +59,7 @@ from whence.training import Batch
 Vectors = dict[str, Float[Tensor, " vector *shape"]]
 """Vectors over all covered parameters, by name, several at once."""
 
-Axes = tuple[Float[Tensor, "size size"] | None, ...]
+Axes = tuple[Float[Tensor, "_ _"] | None, ...]
 """For each axis of a parameter its eigenvectors as columns; None where it keeps its own."""
 
 
@@ -72,8 +74,8 @@ class Curvature:
     """
 
     axes: Mapping[str, Axes]
-    eigenvalues: Mapping[str, Float[Tensor, " *shape"]]
-    scaling: Mapping[str, Float[Tensor, " *shape"]] | None = None
+    eigenvalues: Mapping[str, Float[Tensor, ...]]
+    scaling: Mapping[str, Float[Tensor, ...]] | None = None
 
     def apply(
         self,
@@ -131,7 +133,7 @@ def fit_curvature(
         uses, _ = uses_of(model.module)
         for batch in stream.batches(model):
             with taking_row_gradients(model.module, uses, len(batch.ids), take):
-                drawn_loss(model.module, batch, seed, "eigenvalues").backward()  # type: ignore[no-untyped-call]
+                drawn_loss(model.module, batch, seed).backward()  # type: ignore[no-untyped-call]
             shown.update(len(batch.ids))
     eigenvalues = {name: (total / tokens).to(_dtype(models)) for name, total in sums.items()}
     return Curvature(
@@ -174,7 +176,7 @@ def second_moments(
         uses, _ = uses_of(model.module)
         for batch in stream.batches(model):
             with _summing_moments(model.module, uses, batch, widest, sums):
-                drawn_loss(model.module, batch, seed, "factors").backward()  # type: ignore[no-untyped-call]
+                drawn_loss(model.module, batch, seed).backward()  # type: ignore[no-untyped-call]
             shown.update(len(batch.ids))
     tokens = stream.tokens * len(models)
     by_name: dict[str, list[list[Tensor]]] = defaultdict(list)
@@ -245,7 +247,8 @@ def _trace(moment: Tensor) -> Tensor:
 
 def _along(scaling: Tensor, axis: int) -> Tensor:
     """The best scaling of one axis alone: the root mean square over the others."""
-    return scaling.double().square().movedim(axis, 0).flatten(1).mean(1).sqrt()
+    rows = scaling.double().movedim(axis, 0).reshape(scaling.shape[axis], -1)
+    return rows.square().mean(1).sqrt()
 
 
 def _eigenvectors(moment: Tensor, scaling: Tensor | None) -> Tensor | None:

@@ -191,7 +191,8 @@ def conjugate_gradients(
         The solutions, and what is left of every right-hand side, in the same unit.
     """
     solved = precondition(right)
-    size = dot(right, solved)
+    # A right-hand side of 0 is solved already.
+    size = dot(right, solved).clamp(min=torch.finfo(torch.float64).tiny)
     residual = _plus(right, product(solved), -torch.ones_like(size))
     prepared = precondition(residual)
     direction, left = prepared, dot(residual, prepared)

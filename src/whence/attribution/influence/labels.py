@@ -20,18 +20,17 @@ from whence.core.seeds import generator
 from whence.training import Batch, logits
 
 
-def drawn_loss(module: nn.Module, batch: Batch, seed: int, purpose: str) -> Float[Tensor, ""]:
+def drawn_loss(module: nn.Module, batch: Batch, seed: int) -> Float[Tensor, ""]:
     """The loss of a batch had the model's own draws been the truth; nats, summed over tokens.
 
     Args:
         module: the model.
         batch: one piece a row.
         seed: of the draws.
-        purpose: a name; other purposes draw other labels.
     """
     found = logits(module, batch)[batch.predicts]
     found = found.to(torch.promote_types(found.dtype, torch.float32))
-    labels = draw(found.detach(), uniform(batch, seed, purpose).to(found.device))
+    labels = draw(found.detach(), uniform(batch, seed, "labels").to(found.device))
     return nn.functional.cross_entropy(found, labels, reduction="sum")
 
 
