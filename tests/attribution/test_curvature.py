@@ -41,41 +41,53 @@ def test_labels_do_not_depend_on_the_batch(gpt2, stream):
     assert torch.equal(torch.cat(together), torch.cat(alone))
 
 
+def met(model, batch, names, seed):
+    """Input and output gradient of layers where something is predicted, layer by layer."""
+    kept = {}
+
+    def keep(name):
+        return lambda layer, args, out: kept.update({name: (args[0], out)})
+
+    layers = dict(model.module.named_modules())
+    hooks = [layers[name].register_forward_hook(keep(name)) for name in names]
+    loss = drawn_loss(model.module, batch, seed)
+    for hook in hooks:
+        hook.remove()
+    where = batch.predicts[0]
+    for name, (given, out) in kept.items():
+        (g,) = torch.autograd.grad(loss, out, retain_graph=True)
+        yield name, given[0][where].detach(), g[0][where]
+
+
+def outer_sums(model, stream, names):
+    inputs, outputs = {}, {}
+    for batch in each_row(stream, model):
+        for name, x, g in met(model, batch, names, 3):
+            vectors = torch.eye(model.vocabulary_size).double()[x] if x.ndim == 1 else x
+            inputs[name] = inputs.get(name, 0) + sum(torch.outer(v, v) for v in vectors)
+            outputs[name] = outputs.get(name, 0) + sum(torch.outer(v, v) for v in g)
+    return tuple({n: m / stream.tokens for n, m in each.items()} for each in (inputs, outputs))
+
+
 def test_factors_are_mean_outer_products(gpt2, stream, silent):
     moments = second_moments([gpt2], stream(gpt2), seed=3, widest=10**6, shown=silent)
-    inputs, outputs = {}, {}
-    layers = {n: m for n, m in gpt2.module.named_modules() if n.endswith(("c_fc", "lm_head"))}
-    tokens = 0
-    for batch in each_row(stream(gpt2), gpt2):
-        kept = {}
-        hooks = [
-            layer.register_forward_hook(
-                lambda layer, args, out, n=n: kept.update({n: (args[0], out)})
-            )
-            for n, layer in layers.items()
-        ]
-        loss = drawn_loss(gpt2.module, batch, 3)
-        for hook in hooks:
-            hook.remove()
-        tokens += int(batch.predicts.sum())
-        where = batch.predicts[0]
-        for n, (given, out) in kept.items():
-            (g,) = torch.autograd.grad(loss, out, retain_graph=True)
-            x, g = given[0][where].detach(), g[0][where]
-            inputs[n] = inputs.get(n, 0) + sum(torch.outer(v, v) for v in x)
-            outputs[n] = outputs.get(n, 0) + sum(torch.outer(v, v) for v in g)
-    a, s = (each["transformer.h.0.mlp.c_fc"] / tokens for each in (inputs, outputs))
-    first, second = moments["transformer.h.0.mlp.c_fc.weight"]  # Conv1D keeps [input, output]
-    torch.testing.assert_close(first, a)
-    torch.testing.assert_close(second, s)
+    name = "transformer.h.0.mlp.c_fc"
+    inputs, outputs = outer_sums(gpt2, stream(gpt2), [name])
+    first, second = moments[f"{name}.weight"]  # Conv1D keeps [input, output]
+    torch.testing.assert_close(first, inputs[name])
+    torch.testing.assert_close(second, outputs[name])
 
 
-def test_a_tied_matrix_takes_partial_traces_of_both_uses(gpt2, stream, silent):
-    """Those of the sum of two Kronecker products, made here in full."""
-    tied = second_moments([gpt2], stream(gpt2), seed=3, widest=10**6, shown=silent)
-    first, second = tied["transformer.wte.weight"]
-    # tr over one axis of the whole block = trace of the other partial trace
-    assert float(first.trace()) == pytest.approx(float(second.trace()), rel=1e-9)
+def test_a_tied_matrix_takes_the_partial_traces_of_both_uses(gpt2, stream, silent):
+    moments = second_moments([gpt2], stream(gpt2), seed=3, widest=10**6, shown=silent)
+    inputs, outputs = outer_sums(gpt2, stream(gpt2), ["transformer.wte", "lm_head"])
+    uses = [
+        (inputs["transformer.wte"], outputs["transformer.wte"]),  # one-hot token, its vector
+        (outputs["lm_head"], inputs["lm_head"]),
+    ]
+    first, second = moments["transformer.wte.weight"]
+    torch.testing.assert_close(first, sum(a * b.trace() for a, b in uses))
+    torch.testing.assert_close(second, sum(b * a.trace() for a, b in uses))
 
 
 def test_eigenvalues_are_mean_squares_of_rotated_gradients(gpt2, stream, fitted):

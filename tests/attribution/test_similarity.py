@@ -5,7 +5,6 @@ import torch
 from tests.attribution.by_hand import document_gradients, flat, names_of
 from whence.attribution import gradient_similarity
 from whence.attribution.gradients import behavior_gradients
-from whence.core.errors import MethodError
 
 
 @pytest.mark.parametrize("kind", ["cosine", "dot"])
@@ -29,8 +28,3 @@ def test_similarity_is_that_of_whole_gradients(
         assert np.abs(found.values).max() <= 1
     np.testing.assert_allclose(found.values, -expected.numpy(), rtol=1e-8)
     assert found.unit == "rank"
-
-
-def test_an_unknown_kind_is_refused(tiny, few_documents, behaviors):
-    with pytest.raises(MethodError, match="cosine or dot"):
-        gradient_similarity(tiny("gpt2"), few_documents, behaviors, kind="euclid")

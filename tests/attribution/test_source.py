@@ -9,6 +9,7 @@ from whence.attribution.influence.curvature import Curvature
 from whence.attribution.influence.source import carry, cut_segments
 from whence.core.errors import MethodError
 from whence.interventions import Documents
+from whence.training import Recipe, train
 
 STEPS, RATE, DECAY = 4000, 1e-3, 0.05
 
@@ -62,11 +63,19 @@ def test_segments_share_the_run_and_its_rates(demo_run):
         cut_segments(demo_run, demo_run.steps, 1)
 
 
-def test_it_predicts_what_the_exact_derivative_does(demo_run, demo_world):
-    documents, behaviors = Documents(demo_run), demo_world.questions()
+@pytest.fixture(scope="module")
+def gentle(demo_run, tmp_path_factory):
+    """A training that has not learned its documents by heart."""
+    recipe = Recipe(context=64, rows=16, epochs=6.0, learning_rate=2e-3, warmup=0.3)
+    return train(demo_run.corpus(), tmp_path_factory.mktemp("gentle") / "run", recipe)
+
+
+def test_it_predicts_what_the_exact_derivative_does(gentle, demo_world):
+    documents, behaviors = Documents(gentle), demo_world.questions()[:2]
     exact = through_run(documents, behaviors).values
-    found = source(documents, behaviors, segments=3, settings=InfluenceSettings(sample=60))
-    agreement = [np.corrcoef(a, b)[0, 1] for a, b in zip(found.values, exact, strict=True)]
-    assert np.mean(agreement) > 0.3
+    found = source(documents, behaviors, segments=2, settings=InfluenceSettings(sample=60))
     assert found.unit == "nats"
     assert found.coverage.share == 1.0
+    for a, b in zip(found.values, exact, strict=True):
+        assert np.corrcoef(a, b)[0, 1] > 0.7
+        assert 0.1 < (a @ b) / (a @ a) < 3  # sizes within an order of magnitude

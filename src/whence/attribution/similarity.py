@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,7 +28,6 @@ from whence.attribution.influence.ekfac import coverage_of
 from whence.attribution.layer_gradients import taking_row_gradients, uses_of
 from whence.attribution.streaming import Stream, document_products, member_sums, stream_of
 from whence.core import Behavior, Cause, Cost, Scores
-from whence.core.errors import MethodError
 from whence.core.progress import Bar, bar
 from whence.corpus import Corpus
 from whence.interventions import document_causes
@@ -69,11 +68,9 @@ def gradient_similarity(
         Scores that rank, additive.
 
     Raises:
-        MethodError: the kind is unknown, or the context longer than the model's.
+        MethodError: the context is longer than the model's.
     """
     start = time.perf_counter()
-    if kind not in get_args(Similarity):
-        raise MethodError("kind", expected="cosine or dot", got=repr(kind), fix="Name one of them.")
     named = document_causes(corpus) if causes is None else tuple(causes)
     stream = stream_of(model, corpus, context=context, rows=rows, masked=masked)
     gradients = behavior_gradients(model, behaviors)
