@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from whence.attribution import tracin
-from whence.attribution.tracin import adam_scaling, spread, step_rates
+from whence.attribution.gradients import adam_scaling
+from whence.attribution.tracin import spread, step_rates
 from whence.core.errors import MethodError
 from whence.interventions import Documents
 from whence.models import encode, value_tensor

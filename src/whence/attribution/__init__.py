@@ -3,32 +3,55 @@
 perturb         leave-one-out, written once for documents, components and tokens
 lookup          BM25, exact spans, embeddings, random: baselines that only rank
 tracin          documents: gradient similarity along the recorded run
-row_gradients   the layer-by-layer inner products under it
+similarity      documents: gradient similarity at one checkpoint
+influence       documents: EK-FAC, Gauss-Newton, SOURCE, TRAK
 through_run     documents: the derivative through the whole recorded run
+streaming       a corpus past a model, for all of these
+layer_gradients, row_gradients, gradients   what they are made of
 patching        components: attribution patching
 inputs          tokens: gradient x input, integrated gradients
 """
 
+from whence.attribution.gradients import adam_scaling
+from whence.attribution.influence import (
+    InfluenceSettings,
+    Solving,
+    TrakSettings,
+    ekfac,
+    gauss_newton,
+    source,
+    trak,
+)
 from whence.attribution.inputs import gradient_x_input, integrated_gradients
 from whence.attribution.lookup import bm25, embedding, exact_spans, random_order
 from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
 from whence.attribution.row_gradients import RowGradients
+from whence.attribution.similarity import gradient_similarity
 from whence.attribution.through_run import through_run, through_run_by_part
 from whence.attribution.tracin import spread, tracin
 
 __all__ = [
+    "InfluenceSettings",
     "RowGradients",
+    "Solving",
+    "TrakSettings",
+    "adam_scaling",
     "attribution_patching",
     "bm25",
+    "ekfac",
     "embedding",
     "exact_spans",
+    "gauss_newton",
+    "gradient_similarity",
     "gradient_x_input",
     "integrated_gradients",
     "leave_one_out",
     "random_order",
+    "source",
     "spread",
     "through_run",
     "through_run_by_part",
     "tracin",
+    "trak",
 ]

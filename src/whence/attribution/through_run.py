@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from whence.attribution.tracin import behavior_gradients
+from whence.attribution.gradients import behavior_gradients
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.interventions import Documents
 from whence.models import parameter_parts

@@ -23,21 +23,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
-from whence.attribution.row_gradients import RowGradients
+from whence.attribution.gradients import adam_scaling, behavior_gradients
+from whence.attribution.streaming import document_products, stream_of_run
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.core.errors import MethodError
 from whence.core.progress import Bar, bar
 from whence.interventions import Documents
-from whence.models import Model, encode, value_tensor
-from whence.training import Checkpoint, Run, adam_state, document_batches, token_losses
+from whence.training import Checkpoint, Run
 
 Preconditioner = Literal["adam", "none"]
 
@@ -133,14 +130,32 @@ def step_rates(run: Run, steps: Sequence[int]) -> Float[np.ndarray, "checkpoint 
         pieces of a long document count by their share.
     """
     journal = run.journal()
-    rate = np.array([entry["learning_rate"] / max(entry["tokens"], 1) for entry in journal])
+    rates = np.array([entry["learning_rate"] for entry in journal])
+    middles = (np.asarray(steps[1:]) + np.asarray(steps[:-1])) / 2
+    return seen_rates(run, rates, middles)
+
+
+def seen_rates(
+    run: Run, rates: Float[np.ndarray, " step"], borders: Sequence[float] | np.ndarray
+) -> Float[np.ndarray, "interval document"]:
+    """How strongly the steps of each interval saw each document.
+
+    Args:
+        run: the recorded training.
+        rates: of every step.
+        borders: between the intervals; a step on a border belongs to the earlier one.
+
+    Returns:
+        Rate over the predicted tokens of the batch, summed over the steps; the pieces of a long
+        document count by their share.
+    """
+    rate = rates / np.array([max(entry["tokens"], 1) for entry in run.journal()])
     order, n_documents = run.order, run.corpus().n_documents
     step, document = np.asarray(order.step), np.asarray(order.document)
-    middle = (np.asarray(steps[1:]) + np.asarray(steps[:-1])) / 2
-    interval: Int[np.ndarray, " piece"] = np.searchsorted(middle, step, side="left")
+    interval: Int[np.ndarray, " piece"] = np.searchsorted(borders, step, side="left")
     once = np.unique(np.stack([document, np.asarray(order.start)]), axis=1)[0]
     pieces = np.bincount(once, minlength=n_documents)
-    found = np.zeros((len(steps), n_documents))
+    found = np.zeros((len(borders) + 1, n_documents))
     np.add.at(found, (interval, document), rate[step - 1] / pieces[document])
     return found
 
@@ -160,41 +175,6 @@ def _at(
     if preconditioner == "adam":
         for name, scale in adam_scaling(checkpoint, run).items():
             directions[name] *= scale.to(directions[name])
-    products = RowGradients(model.module, directions)
-    corpus = run.corpus()
-    # Documents of like length share a batch, so that little of it is padding.
-    order = documents[np.argsort(corpus.lengths[documents], kind="stable")]
-    found = np.zeros((corpus.n_documents, len(behaviors)))
-    for batch in document_batches(corpus, order, run.recipe.context, rows=rows, packed=False):
-        # One document a row, but called as packed rows are: positions are then given for
-        # every row, without which rows would share the gradient of the position table.
-        alone = replace(batch, packed=run.plan.packed).to(model.device)
-        owner = batch.documents[:, 0].numpy()
-        with products.rows(len(owner), len(behaviors)) as scores:
-            torch.autograd.backward(token_losses(model.module, alone).sum())
-        np.add.at(found, owner, scores.numpy())
-        shown.update(len(owner))
-    return found[documents].T, products.covered
-
-
-def behavior_gradients(
-    model: Model, behaviors: Sequence[Behavior]
-) -> dict[str, Float[Tensor, " behavior *shape"]]:
-    """Gradient of each behavior's value (nats) with respect to every parameter, by name."""
-    names, parameters = zip(*model.module.named_parameters(), strict=True)
-    each = [
-        torch.autograd.grad(
-            value_tensor(model, encode(model, behavior)),
-            parameters,
-            allow_unused=True,
-            materialize_grads=True,
-        )
-        for behavior in behaviors
-    ]
-    return {name: torch.stack([g[i] for g in each]) for i, name in enumerate(names)}
-
-
-def adam_scaling(checkpoint: Checkpoint, run: Run) -> dict[str, Float[Tensor, "*shape"]]:
-    """1 / sqrt(v + epsilon) of the optimiser in a checkpoint, v corrected for its start."""
-    epsilon = run.recipe.epsilon
-    return {name: (v + epsilon).rsqrt() for name, v in adam_state(checkpoint).items()}
+    stream = stream_of_run(run, rows, documents)
+    found, products = document_products(model, stream, directions, len(behaviors), shown)
+    return found[:, documents], products.covered

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from whence.training.batch import Batch, document_batches
 from whence.training.checkpoints import Checkpoint, adam_state
-from whence.training.losses import token_losses
+from whence.training.losses import logits, token_losses
 from whence.training.order import Order
 from whence.training.pieces import Pieces, pieces
 from whence.training.published import PublishedRun, open_olmo, open_pythia
@@ -58,6 +58,7 @@ __all__ = [
     "Run",
     "adam_state",
     "document_batches",
+    "logits",
     "open_olmo",
     "open_pythia",
     "open_run",
