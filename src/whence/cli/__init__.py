@@ -3,6 +3,8 @@
     corpus     build, show, count, find, next
     train      record a training, replay it
     explain    the main job
+    bank       train a run again on random subsets of its documents
+    judge      methods beside one another, judged by a bank
     demo       all of it on this machine
     check      read every byte of a folder and compare it with its manifest
 
@@ -20,10 +22,12 @@ import sys
 import typer
 from rich.console import Console
 
+from whence.cli.bank import bank
 from whence.cli.check import check
 from whence.cli.corpus import app as corpus
 from whence.cli.demo import demo
 from whence.cli.explain import explain
+from whence.cli.judge import judge
 from whence.cli.train import train
 from whence.core.errors import UserError
 
@@ -41,6 +45,8 @@ app = typer.Typer(
 app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
 app.command("train")(train)
 app.command("explain")(explain)
+app.command("bank")(bank)
+app.command("judge")(judge)
 app.command("demo")(demo)
 app.command("check")(check)
 
