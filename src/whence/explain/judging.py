@@ -336,11 +336,11 @@ def _judge(
                 sanity=sanity,
             )
         )
-    for scores in given:
+    for one in given:
         (case,) = cases
-        known = scores.about(case.behaviors)
+        known = one.about(case.behaviors)
         found = _agree([known], cases, settings)
-        rows.append(Judged(scores.method, found, scores.cost.seconds, None, (known,)))
+        rows.append(Judged(one.method, found, one.cost.seconds, None, (known,)))
     return _compared(rows, settings)
 
 

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy.stats import rankdata
 
 from whence.core import Behavior, Scores
@@ -117,9 +117,7 @@ def agreement(predicted: Table, measured: Table, how: Resampling | None = None) 
     rng = generator(how.seed, "agreement")
     draws = np.empty(how.resamples)
     for number in range(how.resamples):
-        rows: Int[np.ndarray, " behavior"] = rng.integers(count, size=count)
-        columns: Int[np.ndarray, " subset"] = rng.integers(subsets, size=subsets)
-        place = np.ix_(rows, columns)
+        place = np.ix_(rng.integers(count, size=(count,)), rng.integers(subsets, size=(subsets,)))
         draws[number] = spearman(predicted[place], measured[place]).mean()
     return Agreement(float(by_behavior.mean()), how.interval(draws), by_behavior, draws, subsets)
 
