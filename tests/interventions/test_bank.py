@@ -16,23 +16,23 @@ SKIPPED = {"values_do_not_depend_on_the_batch"}  # a replay has no batch to choo
 
 
 @pytest.fixture(scope="module")
-def questions(demo_world):
-    return demo_world.questions()
+def questions(quick_run):
+    return quick_run.questions
 
 
 @pytest.fixture(scope="module")
-def bank(demo_run, demo_world, tmp_path_factory):
+def bank(quick_run, tmp_path_factory):
     place = tmp_path_factory.mktemp("bank") / "b"
-    return make_bank(demo_run, place, 3, groups=demo_world.truth, workers=1)
+    return make_bank(quick_run.run, place, 3, groups=quick_run.groups, workers=1)
 
 
 @pytest.mark.parametrize("check", [c for c in CHECKS if c.__name__ not in SKIPPED])
-def test_contract(check, bank, questions, demo_run):
-    check(bank, questions, values(demo_run.model(), questions))
+def test_contract(check, bank, questions, quick_run):
+    check(bank, questions, values(quick_run.run.model(), questions))
 
 
-def test_it_measures_what_documents_measure(bank, questions, demo_run, demo_world):
-    plain = Documents(demo_run, groups=demo_world.truth, workers=1)
+def test_it_measures_what_documents_measure(bank, questions, quick_run):
+    plain = Documents(quick_run.run, groups=quick_run.groups, workers=1)
     np.testing.assert_array_equal(
         bank.measure(questions, bank.keep), plain.measure(questions, bank.keep)
     )
@@ -46,7 +46,7 @@ def test_what_was_measured_is_looked_up(bank, questions, monkeypatch):
     assert again.behaviors()[: len(questions)] == tuple(questions)
 
 
-def test_an_interrupted_bank_goes_on_and_is_the_same(demo_run, demo_world, tmp_path, monkeypatch):
+def test_an_interrupted_bank_goes_on_and_is_the_same(quick_run, tmp_path, monkeypatch):
     made, real = [], replays.make_replay
 
     def killed(run, wanted):
@@ -55,31 +55,31 @@ def test_an_interrupted_bank_goes_on_and_is_the_same(demo_run, demo_world, tmp_p
         made.append(real(run, wanted))
         return made[-1]
 
-    options = {"groups": demo_world.truth, "workers": 1, "seed": 5}
+    options = {"groups": quick_run.groups, "workers": 1, "seed": 5}
     with monkeypatch.context() as patched:
         patched.setattr(replays, "make_replay", killed)
         with pytest.raises(KeyboardInterrupt):
-            make_bank(demo_run, tmp_path / "b", 2, **options)
+            make_bank(quick_run.run, tmp_path / "b", 2, **options)
     assert len(made) == 1
     (made[0] / "mark").touch()
-    bank = make_bank(demo_run, tmp_path / "b", 2, **options)
+    bank = make_bank(quick_run.run, tmp_path / "b", 2, **options)
     assert (made[0] / "mark").exists()  # it was not made twice
     np.testing.assert_array_equal(bank.keep, random_subsets(len(bank.causes), 2, seed=5))
 
 
-def test_more_subsets_keep_the_first(bank, demo_run, demo_world):
+def test_more_subsets_keep_the_first(bank, quick_run):
     before = bank.keep
-    longer = make_bank(demo_run, bank.path, 4, groups=demo_world.truth, workers=1)
+    longer = make_bank(quick_run.run, bank.path, 4, groups=quick_run.groups, workers=1)
     np.testing.assert_array_equal(longer.keep[:3], before)
-    fewer = make_bank(demo_run, bank.path, 2, groups=demo_world.truth, workers=1)
+    fewer = make_bank(quick_run.run, bank.path, 2, groups=quick_run.groups, workers=1)
     assert len(fewer.keep) == 4
 
 
-def test_another_bank_is_not_mixed_with_this_one(bank, demo_run, demo_world):
+def test_another_bank_is_not_mixed_with_this_one(bank, quick_run):
     with pytest.raises(RunError, match="seed"):
-        make_bank(demo_run, bank.path, 3, groups=demo_world.truth, seed=1)
+        make_bank(quick_run.run, bank.path, 3, groups=quick_run.groups, seed=1)
     with pytest.raises(RunError, match="groups"):
-        make_bank(demo_run, bank.path, 3)
+        make_bank(quick_run.run, bank.path, 3)
 
 
 def test_a_bank_that_is_not_there_or_altered_is_told(bank, tmp_path):
@@ -101,14 +101,14 @@ def test_two_writers_are_kept_apart(bank, questions):
         bank.measure(questions, new)
 
 
-def test_likelihoods_are_those_of_the_retrained_models(bank, demo_run):
+def test_likelihoods_are_those_of_the_retrained_models(bank, quick_run):
     found = bank.likelihoods()
-    assert found.shape == (len(bank.keep), demo_run.corpus().n_documents)
+    assert found.shape == (len(bank.keep), quick_run.run.corpus().n_documents)
     # A document's log-likelihood, by transformers' own loss.
     import torch
 
-    corpus = demo_run.corpus()
-    model = demo_run.replay(bank.documents.weights(bank.keep[1])).model()
+    corpus = quick_run.run.corpus()
+    model = quick_run.run.replay(bank.documents.weights(bank.keep[1])).model()
     ids = [*corpus.start_tokens, *corpus.document(7).tokens.tolist(), *corpus.end_tokens]
     row = torch.tensor([ids])
     with torch.no_grad():
@@ -117,9 +117,9 @@ def test_likelihoods_are_those_of_the_retrained_models(bank, demo_run):
     np.testing.assert_array_equal(bank.likelihoods(), found)
 
 
-def test_the_record_says_what_it_is(bank, demo_run):
+def test_the_record_says_what_it_is(bank, quick_run):
     record = json.loads((bank.path / "bank.json").read_text())
-    assert record["run"] == demo_run.digest
+    assert record["run"] == quick_run.run.digest
     assert (record["share"], record["seed"]) == (0.5, 0)
 
 
@@ -133,3 +133,12 @@ def test_subsets_of_equal_size_and_free_ones():
     np.testing.assert_array_equal(random_subsets(9, 10, share=0.3), equal[:10])
     with pytest.raises(MethodError, match="between 0 and 1"):
         random_subsets(9, 1, share=1.0)
+
+
+def test_kept_documents_are_the_members_of_what_was_kept(bank, quick_run):
+    ids = quick_run.run.corpus().ids
+    for row, kept in zip(bank.keep, bank.kept_documents, strict=True):
+        names = {
+            m for cause, stays in zip(bank.causes, row, strict=True) if stays for m in cause.members
+        }
+        assert {ids[int(i)] for i in np.flatnonzero(kept)} == names

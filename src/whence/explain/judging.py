@@ -46,8 +46,6 @@ VERSION = 1
 BASELINES = ("bm25", "exact-spans", "random")
 _STILL = 1e-9
 
-Keep = Bool[np.ndarray, "subset cause"]
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Judged:
@@ -165,9 +163,9 @@ class _Case:
 
     causes: Causes
     behaviors: tuple[Behavior, ...]
-    fitted: Keep
-    judged: Keep
-    measured: Float[np.ndarray, "behavior subset"]
+    fitted: Bool[np.ndarray, "fitted cause"]
+    judged: Bool[np.ndarray, "judged cause"]
+    measured: Float[np.ndarray, "behavior judged"]
 
 
 def judge_documents(

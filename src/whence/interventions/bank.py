@@ -48,7 +48,7 @@ from whence.interventions.documents import Documents
 from whence.interventions.interface import check_keep
 from whence.interventions.subsets import random_subsets
 from whence.models import values as model_values
-from whence.training import Run, document_likelihoods, open_run
+from whence.training import Replay, Run, document_likelihoods, open_run
 
 RECORD, SUBSETS = "bank.json", "subsets.npy"
 BEHAVIORS, MEASURED, LIKELIHOODS = "behaviors", "measured", "likelihoods"
@@ -149,19 +149,21 @@ class Bank:
             BusyError: another process writes to this bank.
         """
         with hold(self.path):
-            replays = dict(zip(map(mask_key, self.keep), self._replays(self.keep), strict=True))
-            return np.stack(
-                [
-                    self._likelihoods(name, replays[name].path / "model")
-                    for name in progress(list(map(mask_key, self.keep)), "reading documents")
-                ]
-            )
+            pairs = zip(map(mask_key, self.keep), self._replays(self.keep), strict=True)
+            return np.stack([self._likelihoods(mask, replay) for mask, replay in pairs])
+
+    @property
+    def kept_documents(self) -> Bool[np.ndarray, "subset document"]:
+        """Which documents of the corpus each subset was trained on; causes may be groups."""
+        kept: Bool[np.ndarray, "subset document"]
+        kept = np.stack([self.documents.weights(row) for row in self.keep]) > 0
+        return kept
 
     def train(self) -> None:
         """Make every retraining of the bank that is not there yet."""
         self._replays(self.keep)
 
-    def _replays(self, keep: Keep) -> list[Any]:
+    def _replays(self, keep: Keep) -> list[Replay]:
         weights = [self.documents.weights(row) for row in keep]
         self.documents.check_touched(weights)
         return self.run.replay_many(weights, workers=self.documents.workers)
@@ -194,13 +196,11 @@ class Bank:
                 write_json(path, {"number": number, "behavior": behavior.to_json()})
                 number += 1
 
-    def _likelihoods(self, mask: str, model: Path) -> Float[np.ndarray, " document"]:
-        from whence.models import open_model  # noqa: PLC0415  (most banks need it never)
-
+    def _likelihoods(self, mask: str, replay: Replay) -> Float[np.ndarray, " document"]:
         place = self.path / LIKELIHOODS / mask
         if not place.is_dir():
             corpus, context = self.documents.corpus, self.run.recipe.context
-            read = document_likelihoods(open_model(model), corpus, context=context)
+            read = document_likelihoods(replay.model(), corpus, context=context)
             with building(place) as temporary:
                 save_array(temporary / "values.npy", read.totals)
         check_sizes(place)
