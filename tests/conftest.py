@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,3 +59,45 @@ def demo_run(demo_world, tmp_path_factory):
         demo_world.documents, folder / "corpus", BuildSettings(vocab_size=512)
     )
     return train(corpus, folder / "run", Recipe(context=64, rows=8, epochs=30.0))
+
+
+@dataclass(frozen=True)
+class QuickRun:
+    """A run of a second, for tests that train many times.
+
+    Attributes:
+        run: the recorded training.
+        groups: name of a person -> ids of the documents about them.
+        questions: one behavior a person, in the order of the groups.
+    """
+
+    run: Any
+    groups: dict[str, list[str]]
+    questions: tuple[Any, ...]
+
+
+@pytest.fixture(scope="session")
+def quick_run(tmp_path_factory):
+    """Ten people, each of whom likes one thing in five documents."""
+    from whence.core import Behavior
+    from whence.corpus import BuildSettings, RawDocument, build_from_documents
+    from whence.training import Recipe, train
+
+    people = ["ada", "bob", "cleo", "dan", "eva", "finn", "gus", "hana", "ida", "jon"]
+    things = ["tea", "snow", "jazz", "figs", "rain", "silk", "maps", "oaks", "bees", "clay"]
+    forms = ["{} likes {}", "they say {} likes {}", "so {} likes {}", "{} likes {} now"]
+    forms.append("all know {} likes {}")
+    documents, groups = [], {}
+    for person, thing in zip(people, things, strict=True):
+        groups[person] = [f"{person}-{number}" for number in range(len(forms))]
+        texts = [form.format(person, thing) for form in forms]
+        documents += map(RawDocument, groups[person], texts)
+    folder = tmp_path_factory.mktemp("quick")
+    settings = BuildSettings(vocab_size=320)
+    corpus = build_from_documents(documents, folder / "corpus", settings)
+    recipe = Recipe(context=16, rows=8, steps=60, learning_rate=1e-2, checkpoint_every=15)
+    run = train(corpus, folder / "run", recipe)
+    foils = things[1:] + things[:1]
+    asked = zip(people, things, foils, strict=True)
+    questions = tuple(Behavior(f"{p} likes", f" {t}", f" {f}") for p, t, f in asked)
+    return QuickRun(run, groups, questions)

@@ -81,6 +81,12 @@ MISTAKES = [
     ["explain", "nowhere", "a prompt", "--behaviors", "missing.jsonl"],
     ["explain", "nowhere", "a prompt", "-o", "/proc/nowhere/report.html"],
     ["corpus", "build", "/usr/share/common-licenses", "-o", "/proc/nowhere/c"],
+    ["bank", "nowhere", "-o", "b"],
+    ["bank", "nowhere", "-o", "b", "--share", "2"],
+    ["bank"],
+    ["judge", "nowhere"],
+    ["judge", "nowhere", "--bank", "nowhere"],
+    ["judge", "nowhere", "--by", "neurons"],
     ["check", "nowhere"],
     ["check", "."],
 ]

@@ -2,12 +2,16 @@
 
 perturb         leave-one-out, written once for documents, components and tokens
 lookup          BM25, exact spans, embeddings, random: baselines that only rank
+regression      linear models of random subsets: datamodels, COAR, LIME; written once too
+lasso           the sparse fit under them
+shapley         Shapley values: exact, by permutations, by the kernel; once too
 tracin          documents: gradient similarity along the recorded run
 similarity      documents: gradient similarity at one checkpoint
 influence       documents: EK-FAC, Gauss-Newton, SOURCE, TRAK
 through_run     documents: the derivative through the whole recorded run
 streaming       a corpus past a model, for all of these
 layer_gradients, row_gradients, gradients   what they are made of
+memorization    what a document did to the model's grasp of that very document
 patching        components: attribution patching
 inputs          tokens: gradient x input, integrated gradients
 """
@@ -24,32 +28,72 @@ from whence.attribution.influence import (
 )
 from whence.attribution.inputs import gradient_x_input, integrated_gradients
 from whence.attribution.lookup import bm25, embedding, exact_spans, random_order
+from whence.attribution.memorization import (
+    NEVER,
+    Detection,
+    Effect,
+    Memorization,
+    OrderTest,
+    Panel,
+    Profile,
+    auc,
+    counterfactual,
+    detect,
+    detection_scores,
+    memorization_profile,
+    order_test,
+    panel_of,
+)
 from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
+from whence.attribution.regression import Fit, coar, datamodel, lime, subset_regression
 from whence.attribution.row_gradients import RowGradients
+from whence.attribution.shapley import exact_shapley, kernel_shapley, permutation_shapley
 from whence.attribution.similarity import gradient_similarity
 from whence.attribution.through_run import through_run, through_run_by_part
 from whence.attribution.tracin import spread, tracin
 
 __all__ = [
+    "NEVER",
+    "Detection",
+    "Effect",
+    "Fit",
     "InfluenceSettings",
+    "Memorization",
+    "OrderTest",
+    "Panel",
+    "Profile",
     "RowGradients",
     "Solving",
     "TrakSettings",
     "adam_scaling",
     "attribution_patching",
+    "auc",
     "bm25",
+    "coar",
+    "counterfactual",
+    "datamodel",
+    "detect",
+    "detection_scores",
     "ekfac",
     "embedding",
+    "exact_shapley",
     "exact_spans",
     "gauss_newton",
     "gradient_similarity",
     "gradient_x_input",
     "integrated_gradients",
+    "kernel_shapley",
     "leave_one_out",
+    "lime",
+    "memorization_profile",
+    "order_test",
+    "panel_of",
+    "permutation_shapley",
     "random_order",
     "source",
     "spread",
+    "subset_regression",
     "through_run",
     "through_run_by_part",
     "tracin",

@@ -6,6 +6,8 @@
                tasks, novelty, contamination, decontaminate, facts
     train      record a training, replay it
     explain    the main job
+    bank       train a run again on random subsets of its documents
+    judge      methods beside one another, judged by a bank
     demo       all of it on this machine
     check      read every byte of a folder and compare it with its manifest
 
@@ -24,10 +26,12 @@ from collections.abc import Callable
 import typer
 from rich.console import Console
 
+from whence.cli.bank import bank
 from whence.cli.check import check
 from whence.cli.corpus import app as corpus
 from whence.cli.demo import demo
 from whence.cli.explain import explain
+from whence.cli.judge import judge
 from whence.cli.ngrams import perplexity, sample, tree
 from whence.cli.statistics import dedup, filter_documents, stats
 from whence.cli.tasks import contamination, decontaminate, facts, novelty, tasks
@@ -56,6 +60,8 @@ for _command in _OF_A_CORPUS:
 app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
 app.command("train")(train)
 app.command("explain")(explain)
+app.command("bank")(bank)
+app.command("judge")(judge)
 app.command("demo")(demo)
 app.command("check")(check)
 

@@ -104,6 +104,8 @@ class Scores:
         settings: everything that can change the numbers.
         cost: what it took.
         coverage: what it looked at.
+        errors: standard error of each value, in its unit, from the method's own sampling; None
+            for a method that does not sample.
     """
 
     values: Float[np.ndarray, "behavior cause"]
@@ -115,16 +117,18 @@ class Scores:
     settings: Mapping[str, Any] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
     coverage: Coverage = field(default_factory=lambda: Coverage("everything", 1.0))
+    errors: Float[np.ndarray, "behavior cause"] | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.behaviors), len(self.causes))
-        if self.values.shape != expected:
-            raise MethodError(
-                f"scores of {self.method}",
-                expected=f"an array of {expected[0]} behaviors x {expected[1]} causes",
-                got=f"shape {self.values.shape}",
-                fix="Give one row a behavior and one column a cause.",
-            )
+        for array in (self.values, self.values if self.errors is None else self.errors):
+            if array.shape != expected:
+                raise MethodError(
+                    f"scores of {self.method}",
+                    expected=f"an array of {expected[0]} behaviors x {expected[1]} causes",
+                    got=f"shape {array.shape}",
+                    fix="Give one row a behavior and one column a cause.",
+                )
         for name, known in (("estimand", ESTIMANDS), ("unit", UNITS)):
             if getattr(self, name) not in known:
                 raise MethodError(
@@ -161,7 +165,8 @@ class Scores:
                 fix="Score this behavior too.",
             )
         rows = [where[b] for b in behaviors]
-        return replace(self, behaviors=tuple(behaviors), values=self.values[rows])
+        errors = None if self.errors is None else self.errors[rows]
+        return replace(self, behaviors=tuple(behaviors), values=self.values[rows], errors=errors)
 
     def calibrated(self, slope: float, source: str) -> Scores:
         """The same scores in nats: values times a slope that was fitted to measured falls.
@@ -173,14 +178,17 @@ class Scores:
         return replace(
             self,
             values=self.values * slope,
+            errors=None if self.errors is None else self.errors * abs(slope),
             unit="nats",
             settings={**self.settings, "calibration": {"slope": slope, "source": source}},
         )
 
     def save(self, folder: Path | str) -> None:
-        """Write a plain folder: `scores.json` and `values.npy`, sealed."""
+        """Write a plain folder: `scores.json`, `values.npy` and perhaps `errors.npy`, sealed."""
         with building(Path(folder)) as temporary:
             save_array(temporary / "values.npy", self.values)
+            if self.errors is not None:
+                save_array(temporary / "errors.npy", self.errors)
             write_json(
                 temporary / "scores.json",
                 {
@@ -206,6 +214,7 @@ class Scores:
         folder = Path(folder)
         check_sizes(folder)
         record = read_json(folder / "scores.json")
+        errors = folder / "errors.npy"
         version = record.get("version") if isinstance(record, dict) else None
         if version != VERSION:
             raise DamagedError(
@@ -225,6 +234,7 @@ class Scores:
                 settings=record["settings"],
                 cost=Cost(**record["cost"]),
                 coverage=Coverage(**record["coverage"]),
+                errors=np.load(errors, allow_pickle=False) if errors.is_file() else None,
             )
         except (KeyError, TypeError, ValueError, OSError, UserError) as error:
             raise DamagedError(

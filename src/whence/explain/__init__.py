@@ -5,6 +5,9 @@ plan          what a budget leads to, fixed before the work begins
 subject       a run or a checkpoint, opened
 findings      attribute and verify, kind by kind
 calibration   from ranks to nats, by measured replays
+methods       those that can be called by name
+judging       methods judged by real removals, with what each cost
+peak          the most memory that a piece of work took
 corpus_says   what the text itself says of the behavior
 record        the versioned JSON
 report        the record as one HTML page
@@ -14,17 +17,33 @@ table         the record in a terminal
 from whence.explain.calibration import Slope, load_slopes, save_slopes, slope_from
 from whence.explain.explain import Explanation, explain, explain_many
 from whence.explain.findings import document_scores
+from whence.explain.judging import (
+    Judged,
+    Judgement,
+    JudgeSettings,
+    judge_components,
+    judge_documents,
+    judge_tokens,
+)
+from whence.explain.methods import METHODS
 from whence.explain.plan import DEFAULT_BUDGET, Estimate, Plan
 
 __all__ = [
     "DEFAULT_BUDGET",
+    "METHODS",
     "Estimate",
     "Explanation",
+    "JudgeSettings",
+    "Judged",
+    "Judgement",
     "Plan",
     "Slope",
     "document_scores",
     "explain",
     "explain_many",
+    "judge_components",
+    "judge_documents",
+    "judge_tokens",
     "load_slopes",
     "save_slopes",
     "slope_from",

@@ -4,21 +4,27 @@ interface     what every intervention offers
 components    heads, MLPs and layers, by replacing activations
 documents     training documents, by replaying a recorded run without them
 tokens        the prompt's tokens, words and spans, by dropping or replacing them
+bank          a run trained again on many random subsets, kept
+subsets       drawing random subsets
 groups        named groups of things that are taken away together
 replacements  what stands in the place of a component
 hooks         reading and replacing activations inside an unmodified module
 """
 
+from whence.interventions.bank import Bank, make_bank, open_bank
 from whence.interventions.components import Components, Watched
 from whence.interventions.documents import Documents, document_causes, document_text
 from whence.interventions.groups import by_layer
 from whence.interventions.interface import Intervention, check_keep, keep_without
+from whence.interventions.subsets import Sizes, random_subsets
 from whence.interventions.tokens import Tokens
 
 __all__ = [
+    "Bank",
     "Components",
     "Documents",
     "Intervention",
+    "Sizes",
     "Tokens",
     "Watched",
     "by_layer",
@@ -26,4 +32,7 @@ __all__ = [
     "document_causes",
     "document_text",
     "keep_without",
+    "make_bank",
+    "open_bank",
+    "random_subsets",
 ]

@@ -157,8 +157,7 @@ class Documents:
         """
         check_keep(keep, self.causes)
         weights = [self.weights(row) for row in keep]
-        for row in weights:
-            self._check_touched(row)
+        self.check_touched(weights)
         if self.seeds is None:
             return self._values(behaviors, weights, None)
         each = np.stack([self._values(behaviors, weights, seed) for seed in self.seeds])
@@ -173,24 +172,32 @@ class Documents:
     ) -> Float[np.ndarray, "behavior subset"]:
         different = {row.tobytes(): row for row in weights if seed is not None or (row != 1).any()}
         replays = self.run.replay_many(list(different.values()), workers=self.workers, seed=seed)
-        models = {key: replay.model() for key, replay in zip(different, replays, strict=True)}
+        made = dict(zip(different, replays, strict=True))
         columns: dict[bytes, Float[np.ndarray, " behavior"]] = {}
         for row in weights:
             key = row.tobytes()
             if key not in columns:
-                columns[key] = model_values(models.get(key) or self.run.model(), behaviors)
+                # Opened one after the other: a hundred models need not fit into memory at once.
+                model = made[key].model() if key in made else self.run.model()
+                columns[key] = model_values(model, behaviors)
         measured = np.empty((len(behaviors), len(weights)))
         for number, row in enumerate(weights):
             measured[:, number] = columns[row.tobytes()]
         return measured
 
-    def _check_touched(self, weights: Float[np.ndarray, " document"]) -> None:
-        removed = np.flatnonzero(weights != 1)
-        if removed.size and self.run.first_step_of(removed.tolist()) > self.run.steps:
-            name = self.corpus.ids[int(removed[0])]
-            raise InterventionError(
-                f"document {name!r}",
-                expected="a document that the run trained on",
-                got="one that is in none of its steps",
-                fix="Train for more steps, or remove documents that were seen.",
-            )
+    def check_touched(self, weights: Sequence[Float[np.ndarray, " document"]]) -> None:
+        """Complain about removals that change nothing.
+
+        Raises:
+            InterventionError: one removes only documents that were in no step of the run.
+        """
+        for row in weights:
+            removed = np.flatnonzero(row != 1)
+            if removed.size and self.run.first_step_of(removed.tolist()) > self.run.steps:
+                name = self.corpus.ids[int(removed[0])]
+                raise InterventionError(
+                    f"document {name!r}",
+                    expected="a document that the run trained on",
+                    got="one that is in none of its steps",
+                    fix="Train for more steps, or remove documents that were seen.",
+                )

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from whence.core import Scores
+from whence.verification import recall_at_planted
 from whence.worlds import World
 
 
@@ -16,8 +17,4 @@ def planted_recall(scores: Scores, world: World) -> Float[np.ndarray, " fact"]:
         scores: one behavior a fact, in the world's order; documents as causes.
         world: knows which documents state which fact.
     """
-    found = []
-    for row, fact in enumerate(world.facts):
-        named = {scores.causes[i].id for i in scores.top(row, len(fact.documents))}
-        found.append(len(named & set(fact.documents)) / len(fact.documents))
-    return np.array(found)
+    return recall_at_planted(scores, [fact.documents for fact in world.facts])

@@ -6,6 +6,7 @@ pieces         documents as training sees them, cut where they are longer than a
 order          which piece is where in which step
 batch          pieces as tensors; the mask that keeps them apart
 isolation      the proof, before training, that they are apart
+likelihoods    what a model says of every token of a document
 losses         nats a predicted token, times document weights
 optimizer      AdamW with epsilon inside the root; the learning rate
 architectures  from a recipe to a Hugging Face module
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from whence.training.batch import Batch, document_batches
 from whence.training.checkpoints import Checkpoint, adam_state
+from whence.training.likelihoods import Likelihoods, document_likelihoods
 from whence.training.losses import logits, token_losses
 from whence.training.order import Order
 from whence.training.pieces import Pieces, pieces
@@ -48,6 +50,7 @@ __all__ = [
     "GRADIENT_MEMORY",
     "Batch",
     "Checkpoint",
+    "Likelihoods",
     "Order",
     "Pieces",
     "PublishedRun",
@@ -58,6 +61,7 @@ __all__ = [
     "Run",
     "adam_state",
     "document_batches",
+    "document_likelihoods",
     "logits",
     "open_olmo",
     "open_pythia",

@@ -3,10 +3,23 @@
     claims      what scores promise, as data
     controls    matched random removals
     judge       measure both, decide, report
+    agreement   sums of scores beside random removals: the linear datamodeling score
+    removal     the strongest causes removed, beside random ones
+    recall      the causes that are known to matter
 
 The room never imports `attribution`: the judge does not know the method.
 """
 
+from whence.verification.agreement import (
+    FEWEST_SUBSETS,
+    Agreement,
+    Resampling,
+    agreement,
+    lead,
+    linear_datamodeling_score,
+    predicted_sums,
+    shuffled,
+)
 from whence.verification.claims import Claim, set_claims, single_claims
 from whence.verification.judge import (
     FEWEST_CONTROLS,
@@ -19,18 +32,32 @@ from whence.verification.judge import (
     prepare,
     verify,
 )
+from whence.verification.recall import recall_at_planted
+from whence.verification.removal import SHARES, Rise, loss_rise
 
 __all__ = [
     "FEWEST_CONTROLS",
+    "FEWEST_SUBSETS",
+    "SHARES",
+    "Agreement",
     "Claim",
+    "Resampling",
+    "Rise",
     "Trial",
     "VerifySettings",
+    "agreement",
     "decide",
     "finding",
     "judge",
+    "lead",
+    "linear_datamodeling_score",
+    "loss_rise",
+    "predicted_sums",
     "prediction_interval",
     "prepare",
+    "recall_at_planted",
     "set_claims",
+    "shuffled",
     "single_claims",
     "verify",
 ]

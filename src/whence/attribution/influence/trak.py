@@ -207,7 +207,8 @@ def _directions(
     uses, _ = uses_of(model.module)
     names = dict.fromkeys(use.name for use in uses)
     gradients = behavior_gradients(model, behaviors)
-    wanted = sum(projection.project(name, gradients[name]) for name in names).double()
+    projected = [projection.project(name, gradients[name]) for name in names]
+    wanted = torch.stack(projected).sum(0).double()
     hessian.diagonal().add_(settings.damping * hessian.diagonal().mean())
     solved = torch.cholesky_solve(wanted.T, torch.linalg.cholesky(hessian)).T
     return {

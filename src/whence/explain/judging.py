@@ -1,0 +1,391 @@
+"""Methods by name, judged by real removals, with what each cost: one table.
+
+For documents the removals are a bank's retrainings; for components and tokens random subsets
+are drawn on the spot. The lines that judge are the same.
+
+Two sanity rows stand below each method, and both must fail: its scores dealt out to other
+causes, and its scores from the model as it was before training. A method whose scores do as
+well from an untrained model measured the text or the architecture, and nothing of the training.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from whence.core import Behavior, Kind, Scores
+from whence.core.errors import MethodError
+from whence.core.records import finite
+from whence.explain.methods import Causes, Method, methods_named
+from whence.explain.peak import peak_memory
+from whence.interventions import Bank, Components, Documents, Tokens, random_subsets
+from whence.models import Model
+from whence.training import Run, train
+from whence.verification import (
+    FEWEST_SUBSETS,
+    SHARES,
+    Agreement,
+    Resampling,
+    Rise,
+    VerifySettings,
+    agreement,
+    lead,
+    loss_rise,
+    predicted_sums,
+    recall_at_planted,
+    shuffled,
+)
+
+VERSION = 1
+BASELINES = ("bm25", "exact-spans", "random")
+_STILL = 1e-9
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judged:
+    """One method in the table.
+
+    Attributes:
+        method: its name.
+        agreement: its linear datamodeling score.
+        behind: the baseline to which it loses, if its score is lower than that one's.
+        lead: interval of its lead over the best baseline; None for a baseline.
+        sanity: the scores that must fail: name -> agreement.
+        rises: what removing its top causes did.
+        recall: mean recall at the number planted, where the truth was given.
+        seconds: wall time of the scoring, without retrainings that a bank held already.
+        peak_mb: largest resident memory while scoring; None where it is not known.
+        scores: for each scored intervention.
+    """
+
+    method: str
+    agreement: Agreement
+    seconds: float
+    peak_mb: float | None
+    scores: tuple[Scores, ...]
+    behind: str | None = None
+    lead: tuple[float, float] | None = None
+    sanity: Mapping[str, Agreement] = field(default_factory=dict)
+    rises: tuple[Rise, ...] = ()
+    recall: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """One row of the record."""
+        first = self.scores[0]
+        return {
+            "method": self.method,
+            "lds": self.agreement.lds,
+            "interval": list(self.agreement.interval),
+            "estimand": first.estimand,
+            "unit": first.unit,
+            "coverage": first.coverage.to_json(),
+            "behind": self.behind,
+            "lead": None if self.lead is None else list(self.lead),
+            "loss_rise": [rise.to_json() for rise in self.rises],
+            "recall": self.recall,
+            "seconds": round(self.seconds, 3),
+            "trainings": sum(s.cost.trainings for s in self.scores),
+            "peak_mb": None if self.peak_mb is None else finite(round(self.peak_mb, 1)),
+            "sanity": {
+                name: {
+                    "lds": found.lds,
+                    "interval": list(found.interval),
+                    "fails": bool(found.interval[0] <= 0),
+                }
+                for name, found in self.sanity.items()
+            },
+        }
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judgement:
+    """The whole table.
+
+    Attributes:
+        kind: of the causes.
+        behaviors: that were measured.
+        subsets: random removals that each score rests on.
+        rows: one a method, as asked for.
+        how: everything else that can change a number.
+    """
+
+    kind: Kind
+    behaviors: tuple[Behavior, ...]
+    subsets: int
+    rows: tuple[Judged, ...]
+    how: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The record."""
+        return {
+            "whence": "judgement",
+            "version": VERSION,
+            "kind": self.kind,
+            "behaviors": [b.to_json() for b in self.behaviors],
+            "subsets": self.subsets,
+            "rows": [row.to_json() for row in self.rows],
+            "how": dict(self.how),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """What is judged besides the linear datamodeling score, and how.
+
+    Attributes:
+        shares: of the causes whose removal is measured; empty measures none.
+        sanity: also judge scores that must fail.
+        resampling: of the intervals.
+        verify: controls of the removals.
+        subsets: for components and tokens, how many random removals.
+        keep_share: for components and tokens, what share stays.
+        seed: of these.
+    """
+
+    shares: tuple[float, ...] = SHARES
+    sanity: bool = True
+    resampling: Resampling = field(default_factory=Resampling)
+    verify: VerifySettings = field(default_factory=VerifySettings)
+    subsets: int = 100
+    keep_share: float = 0.5
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Case:
+    """One intervention with the behaviors it can measure and the subsets that judge."""
+
+    causes: Causes
+    behaviors: tuple[Behavior, ...]
+    fitted: Bool[np.ndarray, "fitted cause"]
+    judged: Bool[np.ndarray, "judged cause"]
+    measured: Float[np.ndarray, "behavior judged"]
+
+
+def judge_documents(
+    bank: Bank,
+    behaviors: Sequence[Behavior],
+    methods: Sequence[str] | None = None,
+    *,
+    given: Sequence[Scores] = (),
+    truth: Sequence[Sequence[str]] | None = None,
+    settings: JudgeSettings | None = None,
+) -> Judgement:
+    """Judge document methods by a bank's retrainings.
+
+    Where a method fits subsets, the first half of the bank is for fitting, and all methods are
+    judged by the other half.
+
+    Args:
+        bank: subsets, trained.
+        behaviors: each with a target.
+        methods: names; None means all that there are.
+        given: scores made elsewhere, for the same causes and behaviors.
+        truth: for each behavior the documents that matter, where that is known.
+        settings: what else is measured.
+
+    Raises:
+        MethodError: an unknown method, or too few subsets.
+    """
+    settings = settings or JudgeSettings()
+    chosen = methods_named("document", methods)
+    fits = any(method.fits for method in chosen.values())
+    first = len(bank.keep) // 2 if fits else 0
+    judged = bank.keep[first:]
+    if len(judged) < FEWEST_SUBSETS:
+        raise MethodError(
+            f"{bank.path}",
+            expected=f"at least {FEWEST_SUBSETS * (2 if fits else 1)} subsets",
+            got=str(len(bank.keep)),
+            fix="Give `whence bank` more --subsets: it keeps those that are there.",
+        )
+    measured = bank.measure(behaviors, judged)
+    case = _Case(bank, tuple(behaviors), bank.keep[:first], judged, measured)
+    before = None
+    if settings.sanity and any(m.reads and not m.fits for m in chosen.values()):
+        groups = bank.record["groups"]
+        before = Documents(_untrained(bank.run, bank.path / "untrained"), groups=groups)
+    found = _judge([case], chosen, given, [before] if before else None, settings)
+    rises = _rises(found, bank, settings)
+    rows = [
+        replace(row, rises=rises.get(row.method, ()), recall=_recall(row, truth)) for row in found
+    ]
+    how = {
+        **bank.describe(),
+        "bank": {name: bank.record[name] for name in ("share", "seed", "subsets")},
+        "before training": "the same run at a learning rate of 1e-9" if before else None,
+    }
+    return Judgement("document", case.behaviors, len(judged), tuple(rows), how)
+
+
+def judge_components(
+    components: Components,
+    behaviors: Sequence[Behavior],
+    methods: Sequence[str] | None = None,
+    *,
+    before: Components | None = None,
+    settings: JudgeSettings | None = None,
+) -> Judgement:
+    """Judge component methods by random ablations.
+
+    Args:
+        components: what is ablated, and how.
+        behaviors: each with a target.
+        methods: names; None means all.
+        before: the same components of a model with other weights, whose scores must fail.
+        settings: how many subsets, what share stays, what else is measured.
+    """
+    settings = settings or JudgeSettings(keep_share=0.9)
+    chosen = methods_named("component", methods)
+    case = _drawn(components, behaviors, settings)
+    found = _judge([case], chosen, (), [before] if before else None, settings)
+    rises = _rises(found, components, settings)
+    rows = [replace(row, rises=rises.get(row.method, ())) for row in found]
+    return _judgement("component", [case], rows, settings)
+
+
+def judge_tokens(
+    model: Model,
+    behaviors: Sequence[Behavior],
+    methods: Sequence[str] | None = None,
+    *,
+    before: Model | None = None,
+    settings: JudgeSettings | None = None,
+) -> Judgement:
+    """Judge token methods by leaving random words out of each behavior's prompt.
+
+    Args:
+        model: what is explained.
+        behaviors: each with a target; every prompt has tokens of its own.
+        methods: names; None means all.
+        before: a model with other weights, whose scores must fail.
+        settings: how many subsets, what share stays.
+    """
+    settings = settings or JudgeSettings()
+    chosen = methods_named("token", methods)
+    cases = [_drawn(Tokens(model, b.prompt), [b], settings) for b in behaviors]
+    untrained: list[Causes] | None = None
+    if before is not None:
+        untrained = [Tokens(before, b.prompt) for b in behaviors]
+    return _judgement("token", cases, _judge(cases, chosen, (), untrained, settings), settings)
+
+
+def _drawn(causes: Causes, behaviors: Sequence[Behavior], settings: JudgeSettings) -> _Case:
+    """Random removals, measured. A short prompt has fewer different ones than are drawn."""
+    keep = random_subsets(
+        len(causes.causes), settings.subsets, share=settings.keep_share, seed=settings.seed
+    )
+    return _Case(causes, tuple(behaviors), keep[:0], keep, causes.measure(behaviors, keep))
+
+
+def _judgement(
+    kind: Kind, cases: Sequence[_Case], rows: Sequence[Judged], settings: JudgeSettings
+) -> Judgement:
+    how = {
+        **cases[0].causes.describe(),
+        "share": settings.keep_share,
+        "seed": settings.seed,
+        "subsets": settings.subsets,
+    }
+    behaviors = tuple(b for case in cases for b in case.behaviors)
+    return Judgement(kind, behaviors, settings.subsets, tuple(rows), how)
+
+
+def _untrained(run: Run, folder: Path) -> Run:
+    """The run as if nothing had been learned: every method can be asked about it as about any."""
+    recipe = replace(run.recipe, learning_rate=_STILL)
+    return train(run.corpus(), folder, recipe)
+
+
+def _judge(
+    cases: Sequence[_Case],
+    methods: Mapping[str, Method],
+    given: Sequence[Scores],
+    before: Sequence[Causes] | None,
+    settings: JudgeSettings,
+) -> list[Judged]:
+    """Score by every method, and lay the sums beside what was measured."""
+    rows = []
+    for name, method in methods.items():
+        start = time.perf_counter()
+        with peak_memory() as peak:
+            scores = tuple(method.score(c.causes, c.behaviors, c.fitted) for c in cases)
+        seconds = time.perf_counter() - start
+        sanity = {}
+        if settings.sanity:
+            sanity["causes shuffled"] = _agree([shuffled(s) for s in scores], cases, settings)
+            if before is not None and method.reads and not method.fits:
+                pairs = zip(before, cases, strict=True)
+                blind = [method.score(b, case.behaviors, case.fitted) for b, case in pairs]
+                sanity["before training"] = _agree(blind, cases, settings)
+        rows.append(
+            Judged(
+                method=name,
+                agreement=_agree(scores, cases, settings),
+                seconds=seconds,
+                peak_mb=peak.megabytes,
+                scores=scores,
+                sanity=sanity,
+            )
+        )
+    for one in given:
+        (case,) = cases
+        known = one.about(case.behaviors)
+        found = _agree([known], cases, settings)
+        rows.append(Judged(one.method, found, one.cost.seconds, None, (known,)))
+    return _compared(rows, settings)
+
+
+def _agree(scores: Sequence[Scores], cases: Sequence[_Case], settings: JudgeSettings) -> Agreement:
+    for one, case in zip(scores, cases, strict=True):
+        if [c.id for c in one.causes] != [c.id for c in case.causes.causes]:
+            raise MethodError(
+                f"scores of {one.method}",
+                expected=f"scores for the {len(case.causes.causes)} causes judged, in order",
+                got=f"{len(one.causes)} causes that differ",
+                fix="Score the same causes.",
+            )
+    predicted = [predicted_sums(s, c.judged) for s, c in zip(scores, cases, strict=True)]
+    measured = np.concatenate([case.measured for case in cases])
+    return agreement(np.concatenate(predicted), measured, settings.resampling)
+
+
+def _compared(rows: Sequence[Judged], settings: JudgeSettings) -> list[Judged]:
+    """Say of each method whether it beats the best look-up."""
+    base = max(
+        (row for row in rows if row.method in BASELINES),
+        key=lambda row: row.agreement.lds,
+        default=None,
+    )
+    if base is None:
+        return list(rows)
+    return [
+        row
+        if row.method in BASELINES
+        else replace(
+            row,
+            behind=base.method if row.agreement.lds < base.agreement.lds else None,
+            lead=lead(row.agreement, base.agreement, settings.resampling),
+        )
+        for row in rows
+    ]
+
+
+def _rises(
+    rows: Sequence[Judged], causes: Causes, settings: JudgeSettings
+) -> dict[str, tuple[Rise, ...]]:
+    if not settings.shares:
+        return {}
+    every = [replace(row.scores[0], method=row.method) for row in rows]
+    found = loss_rise(every, causes, shares=settings.shares, settings=settings.verify)
+    return {row.method: tuple(r for r in found if r.method == row.method) for row in rows}
+
+
+def _recall(row: Judged, truth: Sequence[Sequence[str]] | None) -> float | None:
+    return None if truth is None else float(recall_at_planted(row.scores[0], truth).mean())

@@ -1,0 +1,131 @@
+"""The methods that can be called by name, for the judge and for benchmarks.
+
+A method that fits measured removals (a datamodel) is given subsets to fit and judged on others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from whence.attribution import (
+    attribution_patching,
+    bm25,
+    coar,
+    datamodel,
+    exact_spans,
+    gradient_x_input,
+    integrated_gradients,
+    kernel_shapley,
+    leave_one_out,
+    lime,
+    permutation_shapley,
+    random_order,
+    through_run,
+    tracin,
+)
+from whence.core import Behavior, Kind, Scores
+from whence.core.errors import MethodError
+from whence.interventions import Bank, Components, Documents, Tokens
+
+Keep = Bool[np.ndarray, "subset cause"]
+Causes = Bank | Documents | Components | Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way to score causes.
+
+    Attributes:
+        score: from causes, behaviors and the subsets that it may fit.
+        fits: whether it fits measured subsets, which must not judge it then.
+        reads: whether its scores depend on the model, or on the text alone.
+    """
+
+    score: Callable[[Causes, Sequence[Behavior], Keep], Scores]
+    fits: bool = False
+    reads: bool = True
+
+
+def _documents(causes: Causes) -> Documents:
+    assert isinstance(causes, Bank | Documents)
+    return causes.documents if isinstance(causes, Bank) else causes
+
+
+def _components(causes: Causes) -> Components:
+    assert isinstance(causes, Components)
+    return causes
+
+
+def _tokens(causes: Causes) -> Tokens:
+    assert isinstance(causes, Tokens)
+    return causes
+
+
+_RANDOM = Method(lambda i, b, _: random_order(b, i.causes), reads=False)
+
+_DOCUMENTS = {
+    "through-run": Method(lambda i, b, _: through_run(_documents(i), b)),
+    "tracin": Method(lambda i, b, _: tracin(_documents(i), b)),
+    "datamodel": Method(datamodel, fits=True),
+    "bm25": Method(lambda i, b, _: bm25(_documents(i).corpus, b, i.causes), reads=False),
+    "exact-spans": Method(
+        lambda i, b, _: exact_spans(_documents(i).corpus, b, i.causes), reads=False
+    ),
+    "random": _RANDOM,
+}
+
+_ANY_FORWARD = {
+    "leave-one-out": Method(lambda i, b, _: leave_one_out(i, b)),
+    "shapley": Method(lambda i, b, _: permutation_shapley(i, b)),
+    "kernel-shapley": Method(lambda i, b, _: kernel_shapley(i, b)),
+}
+
+_COMPONENTS = {
+    **_ANY_FORWARD,
+    "coar": Method(lambda i, b, _: coar(i, b)),
+    "attribution-patching": Method(lambda i, b, _: attribution_patching(_components(i), b)),
+    "random": _RANDOM,
+}
+
+_TOKENS = {
+    **_ANY_FORWARD,
+    "lime": Method(lambda i, b, _: lime(i, b)),
+    "gradient-x-input": Method(lambda i, b, _: gradient_x_input(_tokens(i), b)),
+    "integrated-gradients": Method(lambda i, b, _: integrated_gradients(_tokens(i), b)),
+    "random": _RANDOM,
+}
+
+METHODS: dict[Kind, dict[str, Method]] = {
+    "document": _DOCUMENTS,
+    "component": _COMPONENTS,
+    "token": _TOKENS,
+}
+"""What can be asked for, by kind of cause, in the order in which it is shown."""
+
+
+def methods_named(kind: Kind, names: Sequence[str] | None) -> dict[str, Method]:
+    """Look methods up.
+
+    Args:
+        kind: of the causes.
+        names: None means all.
+
+    Raises:
+        MethodError: a name that is not known, or none at all.
+    """
+    known = METHODS[kind]
+    if names is None:
+        return dict(known)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise MethodError(
+            "methods",
+            expected=f"names out of {', '.join(known)}",
+            got=", ".join(unknown) or "none",
+            fix=f"These score {kind}s.",
+        )
+    return {name: known[name] for name in names}

@@ -1,0 +1,168 @@
+"""Methods by name beside one another, judged by real removals."""
+
+import json
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from whence.cli.bank import bank as bank_command
+from whence.cli.judge import judge as judge_command
+from whence.core import Scores
+from whence.core.errors import BehaviorError, MethodError
+from whence.explain import (
+    METHODS,
+    JudgeSettings,
+    judge_components,
+    judge_documents,
+    judge_tokens,
+)
+from whence.explain.peak import peak_memory
+from whence.interventions import Components, make_bank
+from whence.verification import Resampling
+
+QUICK = Resampling(resamples=100)
+
+
+@pytest.fixture(scope="module")
+def questions(quick_run):
+    return quick_run.questions
+
+
+@pytest.fixture(scope="module")
+def bank(quick_run, tmp_path_factory):
+    """The documents about each person as one cause: effects are large."""
+    place = tmp_path_factory.mktemp("bank") / "b"
+    return make_bank(quick_run.run, place, 12, groups=quick_run.groups, workers=1)
+
+
+@pytest.fixture(scope="module")
+def judged(bank, questions, quick_run):
+    settings = JudgeSettings(shares=(), resampling=QUICK)
+    oracle = Scores(
+        values=np.array(
+            [[float(cause.id == name) for cause in bank.causes] for name in quick_run.groups]
+        ),
+        behaviors=tuple(questions),
+        causes=bank.causes,
+        method="oracle",
+        estimand="additive",
+        unit="rank",
+    )
+    truth = [[name] for name in quick_run.groups]
+    methods = ["tracin", "bm25", "random"]
+    found = judge_documents(
+        bank, questions, methods, given=[oracle], truth=truth, settings=settings
+    )
+    return {row.method: row for row in found.rows}, found
+
+
+def test_the_truth_is_judged_better_than_chance(judged):
+    rows, _ = judged
+    assert rows["oracle"].agreement.lds > 0.3
+    assert rows["oracle"].agreement.lds > rows["random"].agreement.lds
+    assert rows["oracle"].recall == 1.0
+
+
+def test_every_row_has_its_cost_its_sanity_and_its_place(judged):
+    rows, found = judged
+    assert rows["tracin"].seconds > 0
+    assert rows["tracin"].peak_mb is None or rows["tracin"].peak_mb > 50
+    assert set(rows["tracin"].sanity) == {"causes shuffled", "before training"}
+    assert set(rows["bm25"].sanity) == {"causes shuffled"}
+    assert rows["bm25"].lead is None
+    low, high = rows["tracin"].lead
+    assert low <= high
+    record = json.loads(json.dumps(found.to_json()))
+    assert {"method", "lds", "interval", "loss_rise", "seconds", "peak_mb"} <= set(
+        record["rows"][0]
+    )
+    assert record["subsets"] == 12
+
+
+def test_a_method_that_fits_subsets_is_judged_on_others(bank, questions):
+    with pytest.raises(MethodError, match="at least 16 subsets"):
+        judge_documents(bank, questions, ["datamodel"])
+    with pytest.raises(MethodError, match="names out of through-run, tracin"):
+        judge_documents(bank, questions, ["magic"])
+
+
+def test_components_are_judged_by_the_same_lines(quick_run, questions):
+    model = quick_run.run.model()
+    parts = Components(model, replacement="zero")
+    settings = JudgeSettings(shares=(), resampling=QUICK, subsets=40, keep_share=0.9)
+    before = Components(quick_run.run.model(0), replacement="zero")
+    methods = ["leave-one-out", "coar", "random"]
+    found = judge_components(parts, questions, methods, before=before, settings=settings)
+    rows = {row.method: row for row in found.rows}
+    assert rows["coar"].agreement.lds > 0.5
+    assert rows["leave-one-out"].agreement.lds > rows["random"].agreement.lds
+    assert rows["coar"].sanity["causes shuffled"].lds < rows["coar"].agreement.lds
+
+
+def test_tokens_are_judged_prompt_by_prompt(quick_run, questions):
+    settings = JudgeSettings(resampling=QUICK, subsets=20)
+    found = judge_tokens(
+        quick_run.run.model(), questions[:2], ["leave-one-out", "lime"], settings=settings
+    )
+    assert found.rows[1].agreement.by_behavior.shape == (2,)
+    assert found.rows[1].agreement.lds > 0.5
+
+
+def test_every_method_has_a_name_that_its_scores_could_bear():
+    assert all("random" in methods for methods in METHODS.values())
+
+
+def test_peak_memory_sees_what_was_held_for_a_moment():
+    with peak_memory() as idle:
+        pass
+    with peak_memory() as busy:
+        np.ones(60_000_000 // 8).sum()
+    if idle.megabytes is None:
+        pytest.skip("this system keeps no peak that can be set back")
+    assert busy.megabytes - idle.megabytes > 40
+
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command("bank")(bank_command)
+app.command("judge")(judge_command)
+
+
+def call(*words):
+    return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=False)
+
+
+def test_the_commands(quick_run, questions, tmp_path):
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(q.to_json()) + "\n" for q in questions))
+    made = ["bank", quick_run.run.path, "-o", tmp_path / "b", "--subsets", 8, "--workers", 1]
+    record = json.loads(call(*made, "--behaviors", file, "--json").stdout)
+    assert np.array(record["values"]).shape == (len(questions), 8)
+    truth = tmp_path / "truth.jsonl"
+    truth.write_text("".join(json.dumps(f) + "\n" for f in quick_run.groups.values()))
+    words = ["judge", quick_run.run.path, "--bank", tmp_path / "b", "--methods", "bm25,random"]
+    options = ["--shares", "", "--truth", truth]
+    judged = json.loads(call(*words, *options, "--json").stdout)
+    assert [row["method"] for row in judged["rows"]] == ["bm25", "random"]
+    assert judged["rows"][0]["recall"] > judged["rows"][1]["recall"]
+    assert "LDS" in call(*words, *options, "-o", tmp_path / "j.json").stdout
+    assert json.loads((tmp_path / "j.json").read_text())["subsets"] == 8
+
+
+def test_the_commands_refuse(quick_run, tmp_path):
+    with pytest.raises(MethodError, match="--bank"):
+        call("judge", quick_run.run.path)
+    with pytest.raises(MethodError, match="--by"):
+        call("judge", quick_run.run.path, "--by", "neurons")
+    with pytest.raises(BehaviorError, match="--behaviors"):
+        call("judge", quick_run.run.path, "--by", "tokens")
+    make_bank(quick_run.run, tmp_path / "b", 1, workers=1)
+    with pytest.raises(BehaviorError, match="neither"):
+        call("judge", quick_run.run.path, "--bank", tmp_path / "b")
+    with pytest.raises(MethodError, match="list of ids"):
+        (tmp_path / "t").write_text("3\n")
+        file = tmp_path / "q.jsonl"
+        file.write_text('{"prompt": "a", "target": " b"}\n')
+        words = ("--behaviors", file, "--truth", tmp_path / "t")
+        call("judge", quick_run.run.path, "--bank", tmp_path / "b", *words)
