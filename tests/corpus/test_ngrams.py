@@ -151,15 +151,14 @@ def test_perplexity(english):
     assert perplexity(english, model, texts[:1]).perplexity < 10 < found.perplexity
 
 
-def test_a_model_is_made_once_and_bound_to_its_corpus(english, corpora):
+def test_a_model_is_made_once_and_bound_to_its_corpus(english, tmp_path_factory):
     model = ngram_model(english, 3)
     before = (model.path / "manifest.json").stat().st_mtime_ns
     assert (ngram_model(english, 3).path / "manifest.json").stat().st_mtime_ns == before
-    foreign = corpora["bpe"].path / "ngrams-3"
-    foreign.symlink_to(model.path)
+    other = make(tmp_path_factory, ["another corpus"], vocab_size=320)
+    (other.path / "ngrams-3").symlink_to(model.path)
     with pytest.raises(DamagedError, match="this corpus"):
-        ngram_model(corpora["bpe"], 3)
-    foreign.unlink()
+        ngram_model(other, 3)
 
 
 def test_damage_is_seen(english, tmp_path):
