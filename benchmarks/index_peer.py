@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 SEPARATOR = 65_535
+END = 65_534
+"""What infini-gram calls the end of a document; no token of the corpus."""
 
 
 def each(work, questions):
@@ -71,7 +73,7 @@ def infini(folder, questions, found):
 
     begun = time.perf_counter()
     engine = InfiniGramEngine(
-        str(folder), eos_token_id=0, vocab_size=SEPARATOR, version=4, token_dtype="u16"
+        str(folder), eos_token_id=END, vocab_size=SEPARATOR, version=4, token_dtype="u16"
     )
     found["open"] = time.perf_counter() - begun
 
@@ -84,7 +86,7 @@ def infini(folder, questions, found):
 
     found["next three"], rows = each(following, questions["three"][:40])
     found["next three answers"] = [
-        {t: r["cont_cnt"] for t, r in row["result_by_token_id"].items() if int(t) < SEPARATOR}
+        {t: r["cont_cnt"] for t, r in row["result_by_token_id"].items() if int(t) < END}
         for row in rows
     ]
     found["fetch"] = each(fetch, questions["fives"][:500])[0]
