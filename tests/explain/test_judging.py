@@ -166,3 +166,11 @@ def test_the_commands_refuse(quick_run, tmp_path):
         file.write_text('{"prompt": "a", "target": " b"}\n')
         words = ("--behaviors", file, "--truth", tmp_path / "t")
         call("judge", quick_run.run.path, "--bank", tmp_path / "b", *words)
+
+
+@pytest.mark.parametrize("name", [n for n, m in METHODS["document"].items() if not m.fits])
+def test_every_document_method_can_be_asked_for(name, bank, questions):
+    scores = METHODS["document"][name].score(bank, questions[:2], bank.keep[:0])
+    assert scores.method == name
+    assert [c.id for c in scores.causes] == [c.id for c in bank.causes]
+    assert np.isfinite(scores.values).all()

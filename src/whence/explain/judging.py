@@ -43,7 +43,7 @@ from whence.verification import (
 )
 
 VERSION = 1
-BASELINES = ("bm25", "exact-spans", "random")
+BASELINES = ("embedding", "bm25", "exact-spans", "random")
 _STILL = 1e-9
 
 

@@ -12,11 +12,17 @@ import numpy as np
 from jaxtyping import Bool
 
 from whence.attribution import (
+    InfluenceSettings,
+    TrakSettings,
     attribution_patching,
     bm25,
     coar,
     datamodel,
+    ekfac,
+    embedding,
     exact_spans,
+    gauss_newton,
+    gradient_similarity,
     gradient_x_input,
     integrated_gradients,
     kernel_shapley,
@@ -24,8 +30,10 @@ from whence.attribution import (
     lime,
     permutation_shapley,
     random_order,
+    source,
     through_run,
     tracin,
+    trak,
 )
 from whence.core import Behavior, Kind, Scores
 from whence.core.errors import MethodError
@@ -65,12 +73,52 @@ def _tokens(causes: Causes) -> Tokens:
     return causes
 
 
+def _ekfac(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    d = _documents(causes)
+    settings = InfluenceSettings(context=d.run.recipe.context)
+    return ekfac(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
+
+
+def _gauss_newton(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    d = _documents(causes)
+    settings = InfluenceSettings(context=d.run.recipe.context)
+    return gauss_newton(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
+
+
+def _source(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    d = _documents(causes)
+    settings = InfluenceSettings(context=d.run.recipe.context)
+    return source(d, behaviors, settings=settings)
+
+
+def _trak(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    d = _documents(causes)
+    settings = TrakSettings(context=d.run.recipe.context)
+    return trak(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
+
+
+def _similarity(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    d, context = _documents(causes), _documents(causes).run.recipe.context
+    return gradient_similarity(d.run.model(), d.corpus, behaviors, causes=d.causes, context=context)
+
+
+def _embedding(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    d = _documents(causes)
+    return embedding(d.run.model(), d.corpus, behaviors, d.causes)
+
+
 _RANDOM = Method(lambda i, b, _: random_order(b, i.causes), reads=False)
 
 _DOCUMENTS = {
     "through-run": Method(lambda i, b, _: through_run(_documents(i), b)),
     "tracin": Method(lambda i, b, _: tracin(_documents(i), b)),
+    "source": Method(_source),
+    "gauss-newton": Method(_gauss_newton),
+    "ekfac": Method(_ekfac),
+    "trak": Method(_trak),
+    "gradient-cosine": Method(_similarity),
     "datamodel": Method(datamodel, fits=True),
+    "embedding": Method(_embedding),
     "bm25": Method(lambda i, b, _: bm25(_documents(i).corpus, b, i.causes), reads=False),
     "exact-spans": Method(
         lambda i, b, _: exact_spans(_documents(i).corpus, b, i.causes), reads=False

@@ -30,7 +30,7 @@ class Panel:
     Attributes:
         values: log-likelihood of each document at each checkpoint, nats.
         cohort: for each document the number of the first checkpoint that had seen it; `NEVER`
-            for a control.
+            for a control, which none of them had.
         steps: of the checkpoints, ascending.
 
     Raises:
@@ -65,8 +65,8 @@ def panel_of(
 
     Args:
         run: a run with documents and checkpoints.
-        held_out: documents that it did not see; None takes those of its own corpus that it did
-            not reach.
+        held_out: documents that it did not see; None takes those of its own corpus that it had
+            not reached by the last of the checkpoints.
         steps: of the checkpoints; None means all that were kept.
         per_token: mean log-likelihood a token in place of the sum, so that long documents do
             not drown short ones.
