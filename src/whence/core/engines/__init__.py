@@ -1,9 +1,11 @@
 """Work shared out among workers: here, in processes of this machine, or on Ray.
 
-    team    what every engine gives: workers that each hold something opened, and are asked
-    serial  one worker, which is this process
-    local   processes of this machine
-    on_ray  actors of Ray, on one machine or many
+engines    the engines by name
+team       what every engine gives: workers that each hold something opened, and are asked
+serial     this process
+local      processes of this machine
+answering  what such a process runs
+on_ray     actors of Ray, on one machine or many
 
 A unit of work is a function of a module and what it is asked: `ask(opened, question)`. What is
 opened is opened once by each worker, with arguments of its own, so that an index whose shards lie

@@ -1,9 +1,9 @@
 """The engine of processes on this machine.
 
-A worker is `python -m whence.core.engines.answering`, with one end of a pipe. It is a program of its
-own because a forked process may not use threads safely, and a spawned one would run the user's
-main script again. When the parent goes, however it goes, the pipe ends and the worker with it;
-whatever it was writing is written whole or not at all (`core.records`).
+A worker is a program of its own (`answering`) with one end of a pipe, because a forked process
+may not use threads safely, and a spawned one would run the user's main script again. When the
+parent goes, however it goes, the pipe ends and the worker with it; whatever it was writing is
+written whole or not at all (`core.records`).
 """
 
 from __future__ import annotations
