@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from whence.core.engines import ENGINES, open_engine
+from whence.core.engines import open_engine
 from whence.core.errors import MissingExtraError, PlanError, WorkerError
 
 
@@ -47,18 +47,8 @@ def dies(state, question):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.fixture(scope="module")
-def ray():
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'whence[ray]'")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield ray
-    ray.shutdown()
-
-
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=["serial", "processes"])
 def engine(request):
-    if request.param == "ray":
-        request.getfixturevalue("ray")
     return open_engine(request.param)
 
 
@@ -107,22 +97,32 @@ def test_a_bug_keeps_its_trace(engine):
             team.each(fails, 3)
 
 
-@pytest.mark.parametrize("name", ENGINES[1:])
-def test_workers_are_processes_of_their_own_with_their_threads(name, request):
-    if name == "ray":
-        request.getfixturevalue("ray")
-    with open_engine(name).team(opened, [(0, 0)] * 2, threads=1) as team:
+def test_workers_are_processes_of_their_own_with_their_threads():
+    with open_engine("processes").team(opened, [(0, 0)] * 2, threads=1) as team:
         found = team.each(who, None)
     assert len({pid for pid, _ in found} | {os.getpid()}) == 3
     assert {threads for _, threads in found} == {"1"}
 
 
-@pytest.mark.parametrize("name", ENGINES[1:])
-def test_a_worker_that_dies_is_told(name, request):
-    if name == "ray":
-        request.getfixturevalue("ray")
-    with pytest.raises(WorkerError, match=r"worker 0.*expected an answer"):
-        with open_engine(name).team(opened, [(0, 0)] * 2) as team:
+def test_a_worker_that_dies_is_told():
+    with pytest.raises(WorkerError, match=r"worker 0: expected an answer, got .* by signal 9"):
+        with open_engine("processes").team(opened, [(0, 0)] * 2) as team:
+            team.each(dies, None)
+
+
+def test_ray_answers_as_the_others_do(ray):
+    # One team for all of it: starting actors takes a second of processor time each.
+    with two(open_engine("ray")) as team:
+        assert team.each(total, 5) == [105, 210]
+        found = team.each(who, None)
+        assert len({pid for pid, _ in found} | {os.getpid()}) == 3
+        assert {threads for _, threads in found} == {"1"}
+        assert list(team.map(slow_first, range(6))) == list(range(6))
+        with pytest.raises(PlanError, match=r"question: expected 3, got 1. Ask 3."):
+            team.each(fails, 1)
+        with pytest.raises(RuntimeError, match="list index out of range"):
+            team.each(fails, 3)
+        with pytest.raises(WorkerError, match="worker 0 on Ray: expected an answer"):
             team.each(dies, None)
 
 

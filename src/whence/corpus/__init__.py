@@ -37,6 +37,7 @@ from whence.corpus.index import (
     Occurrence,
     Probabilities,
     Repeat,
+    SpreadIndex,
     Stretch,
     TextIndex,
     build_index,
@@ -44,6 +45,7 @@ from whence.corpus.index import (
     open_indexes,
     open_infinigram,
     repair_index,
+    spread_index,
 )
 from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
 from whence.corpus.neighbors import Neighbors, cosine, nearest
@@ -82,6 +84,7 @@ __all__ = [
     "RawDocument",
     "Repeat",
     "Sample",
+    "SpreadIndex",
     "Stretch",
     "TextIndex",
     "Trace",
@@ -109,6 +112,7 @@ __all__ = [
     "sample",
     "shared_spans",
     "spellings",
+    "spread_index",
     "trace",
     "where",
     "with_word",

@@ -33,7 +33,12 @@ class _Process:
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr if _is_a_file(sys.stderr) else subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
-            env={**os.environ, **settings, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            env={
+                **os.environ,
+                **settings,
+                "TQDM_DISABLE": "1",
+                "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            },
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends us
         )
         theirs.close()
