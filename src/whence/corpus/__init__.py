@@ -42,12 +42,13 @@ from whence.corpus.index import (
     TextIndex,
     build_index,
     find_together,
+    infinigram_tokens,
     open_indexes,
     open_infinigram,
     repair_index,
     spread_index,
 )
-from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
+from whence.corpus.lookup import bm25, exact_spans, ranked, shared_spans, spellings
 from whence.corpus.neighbors import Neighbors, cosine, nearest
 from whence.corpus.ngrams import (
     Branch,
@@ -100,6 +101,7 @@ __all__ = [
     "find_together",
     "fit_ngrams",
     "group_by",
+    "infinigram_tokens",
     "near_duplicates",
     "nearest",
     "ngram_model",
@@ -108,6 +110,7 @@ __all__ = [
     "open_infinigram",
     "open_ngrams",
     "perplexity",
+    "ranked",
     "repair_index",
     "sample",
     "shared_spans",

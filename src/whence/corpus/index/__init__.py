@@ -22,7 +22,7 @@ from whence.corpus.index.files import (
     open_indexes,
     repair_index,
 )
-from whence.corpus.index.infinigram import open_infinigram
+from whence.corpus.index.infinigram import infinigram_tokens, open_infinigram
 from whence.corpus.index.interface import (
     Following,
     Index,
@@ -53,6 +53,7 @@ __all__ = [
     "check_index",
     "describe_index",
     "find_together",
+    "infinigram_tokens",
     "open_index",
     "open_indexes",
     "open_infinigram",
