@@ -106,7 +106,7 @@ def open_index(corpus: Corpus, settings: IndexSettings | None = None) -> Sharded
 def build_index(
     corpus: Corpus, settings: IndexSettings | None = None, engine: Engine | None = None
 ) -> ShardedIndex:
-    """Make an index of a corpus anew, whether or not there is one.
+    """Make an index of a corpus anew; one that is there serves until the new one is whole.
 
     Args:
         corpus: the documents; on a cluster, where every machine finds and can write them.
@@ -120,8 +120,6 @@ def build_index(
     settings = settings or IndexSettings()
     folder = corpus.path / FOLDERS[settings.over]
     with full_disk_is_an_error(folder), hold(corpus.path):
-        if folder.exists():
-            shutil.rmtree(folder)
         _build(corpus, settings, engine)
     return _open(corpus, settings.over)
 
@@ -265,6 +263,8 @@ def _build(corpus: Corpus, settings: IndexSettings, engine: Engine | None = None
     with engine.team(_maker, workers, threads=settings.threads or 1) as team:
         for _ in progress(team.map(_make, wanted), "shards", len(wanted)):
             pass
+    if folder.exists():  # it served until here, and would if this had failed
+        shutil.rmtree(folder)
     hidden.replace(folder)
 
 
@@ -330,15 +330,15 @@ def _shards(corpus: Corpus, over: str) -> list[tuple[str, int, int]]:
 
 
 def _open(corpus: Corpus, over: str) -> ShardedIndex:
-    source, folder = _source(corpus, over), corpus.path / FOLDERS[over]
-    identity = _identity(corpus, over)
-    shards = tuple(
-        open_shard(
-            source.part(first, last),
-            folder / name,
-            first,
-            {**identity, "first": first, "last": last},
-        )
-        for name, first, last in _shards(corpus, over)
-    )
+    shards = tuple(_open_one(corpus, over, *each) for each in _shards(corpus, over))
     return ShardedIndex(shards, default_threads(), (_open, (corpus, over)))
+
+
+def _open_one(corpus: Corpus, over: str, name: str, first: int, last: int) -> Shard:
+    folder, part = corpus.path / FOLDERS[over] / name, _source(corpus, over).part(first, last)
+    identity = {**_identity(corpus, over), "first": first, "last": last}
+    try:
+        return open_shard(part, folder, first, identity)
+    except DamagedError as error:
+        # Whatever is wrong with a shard, it can be made again from the corpus.
+        raise damaged(error.place, error.expected, error.got) from None
