@@ -12,7 +12,7 @@ whence corpus rank corpora/by_hand "cold morning" --holding "was born in" --limi
 # New documents are a corpus with the same tokenizer, searched with the old.
 mkdir -p new_documents
 echo "Ada Morn was born in Quorin, they say." > new_documents/ada.txt
-whence corpus build new_documents -o corpora/new --tokenizer corpora/by_hand/tokenizer --json
+whence corpus build new_documents -o corpora/new --tokenizer corpora/by_hand/tokenizer > build.log
 whence corpus find corpora/by_hand "Ada Morn was born" --also corpora/new
 
 # Many documents at once.
