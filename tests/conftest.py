@@ -13,6 +13,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,6 +31,16 @@ def real_data() -> Path:
     if not place.is_dir():
         pytest.skip(f"no real data at {place}; set WHENCE_DATA to its folder")
     return place
+
+
+@pytest.fixture(scope="session")
+def ray():
+    """A Ray of two cores on this machine, kept for all tests that need one."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'whence[ray]'")
+    options = {"include_dashboard": False, "log_to_driver": False, "configure_logging": False}
+    ray.init(address="local", num_cpus=2, **options)
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

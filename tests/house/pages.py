@@ -26,6 +26,7 @@ ORDER = [
     "make_documents.py",
     "build_a_corpus.py",
     "search_a_corpus.sh",
+    "search_by_commands.sh",
     "trace_a_text.py",
     "ask_the_corpus.sh",
     "look_at_a_corpus.sh",

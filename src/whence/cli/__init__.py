@@ -1,8 +1,7 @@
 """The command line: thin commands over the rooms.
 
-    corpus     build, show, count, find, next, trace,
-               perplexity, sample, tree
-    corpus     build, show, count, find, next, stats, dedup, filter,
+    corpus     build, show, fetch, count, find, next, together, rank, trace, index,
+               perplexity, sample, tree, stats, dedup, filter,
                tasks, novelty, contamination, decontaminate, facts
     train      record a training, replay it
     explain    the main job

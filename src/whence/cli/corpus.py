@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whence.cli.index import app as index
-from whence.cli.slices import Run, Until, Where, index_of
+from whence.cli.output import say
+from whence.cli.search import count, fetch, find, next_tokens, rank, together
 
 if TYPE_CHECKING:
     from whence.corpus import Corpus
@@ -23,12 +23,6 @@ app.add_typer(index, name="index")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON record and nothing else.")]
 _Folder = Annotated[Path, typer.Argument(metavar="CORPUS", help="A folder made by `build`.")]
-_Text = Annotated[
-    str | None, typer.Argument(metavar="TEXT", help="What to look for, as it reads in documents.")
-]
-_Tokens = Annotated[
-    str | None, typer.Option(metavar="'ID ID ...'", help="Token ids to look for, in place of text.")
-]
 
 
 @app.command()
@@ -131,143 +125,12 @@ def show(
     say(record, as_json)
 
 
-@app.command()
-def count(
-    corpus: _Folder,
-    text: _Text = None,
-    *,
-    tokens: _Tokens = None,
-    where: Where = None,
-    run: Run = None,
-    until: Until = None,
-    as_json: _Json = False,
-) -> None:
-    """How often a text or a token sequence occurs; overlaps count, ends of documents part.
-
-    A text is found as whole tokens, at the beginning of a document, after a blank or after a
-    new line: "the cat" is found in "see the cat", but "the ca" is not.
-    """
-    from whence.corpus import open_corpus
-
-    opened = open_corpus(corpus)
-    queries = _queries(opened, text, tokens)
-    total = int(index_of(opened, where, run, until).count_many(queries).sum())
-    if as_json:
-        say({"count": total}, as_json)
-    else:
-        say({"count": total, "read as": _readable(opened, queries)}, as_json)
-
-
-@app.command()
-def find(
-    corpus: _Folder,
-    text: _Text = None,
-    *,
-    tokens: _Tokens = None,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
-    context: Annotated[int, typer.Option(min=0, help="Characters shown on either side.")] = 40,
-    where: Where = None,
-    run: Run = None,
-    until: Until = None,
-    as_json: _Json = False,
-) -> None:
-    """Where a text or a token sequence occurs, in the order of the documents."""
-    from whence.corpus import open_corpus
-
-    opened = open_corpus(corpus)
-    queries = _queries(opened, text, tokens)
-    index = index_of(opened, where, run, until)
-    total = int(index.count_many(queries).sum())
-    places = sorted((o, len(query)) for query in queries for o in index.locate(query, limit))
-    rows = [_occurrence(opened, o, length, context) for o, length in places[:limit]]
-    if as_json:
-        say({"count": total, "occurrences": rows}, as_json)
-    else:
-        _show_occurrences(rows, total)
-
-
-@app.command(name="next")
-def next_tokens(
-    corpus: _Folder,
-    text: _Text = None,
-    *,
-    tokens: _Tokens = None,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
-    where: Where = None,
-    run: Run = None,
-    until: Until = None,
-    as_json: _Json = False,
-) -> None:
-    """What follows a text or a token sequence, with counts and probabilities.
-
-    Probabilities are among the places where something follows; ends of documents are not
-    counted.
-    """
-    from whence.corpus import open_corpus
-
-    opened = open_corpus(corpus)
-    index = index_of(opened, where, run, until)
-    counts: dict[int, int] = {}
-    for query in _queries(opened, text, tokens):
-        following = index.next(query)
-        for token, n in zip(following.tokens.tolist(), following.counts.tolist(), strict=True):
-            counts[token] = counts.get(token, 0) + n
-    total = sum(counts.values())
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    rows = [
-        {"token": token, "text": opened.decode([token]), "count": n, "probability": n / total}
-        for token, n in ranked[:limit]
-    ]
-    if as_json:
-        say({"count": total, "kinds": len(ranked), "next": rows}, as_json)
-    else:
-        _show_next(rows, total, len(ranked))
-
-
-def _queries(corpus: Corpus, text: str | None, tokens: str | None) -> list[Any]:
-    from whence.core.errors import CorpusError
-    from whence.corpus import spellings
-
-    if (text is None) == (tokens is None):
-        raise CorpusError(
-            "query",
-            expected="either a text or --tokens",
-            got="both" if tokens is not None else "neither",
-            fix='Give one, such as: "born in", or: --tokens "12 7".',
-        )
-    if text is not None:
-        return list(spellings(corpus, text))
-    parts = (tokens or "").replace(",", " ").split()
-    try:
-        return [[int(part) for part in parts]]
-    except ValueError:
-        raise CorpusError(
-            "--tokens",
-            expected="whole numbers with blanks between them",
-            got=repr(tokens),
-            fix='Give token ids, such as: --tokens "12 7".',
-        ) from None
-
-
-def _readable(corpus: Corpus, queries: list[Any]) -> str:
-    return "  or  ".join("|".join(corpus.decode([token]) for token in query) for query in queries)
-
-
-def _occurrence(corpus: Corpus, occurrence: Any, length: int, context: int) -> dict[str, Any]:
-    which, offset = occurrence.document, occurrence.offset
-    start, end = corpus.char_span(which, offset, offset + length)
-    text = corpus.text(which)
-    return {
-        "document": corpus.ids[which],
-        "index": which,
-        "offset": offset,
-        "tokens": length,
-        "start": start,
-        "end": end,
-        "before": text[max(0, start - context) : start],
-        "match": text[start:end],
-        "after": text[end : end + context],
-    }
+app.command()(count)
+app.command()(find)
+app.command("next")(next_tokens)
+app.command()(together)
+app.command()(rank)
+app.command()(fetch)
 
 
 def _summary(corpus: Corpus) -> dict[str, Any]:
@@ -296,64 +159,3 @@ def _warn_unreadable(corpus: Corpus) -> None:
     count = corpus.record["sources"].get("unreadable", 0)
     if count > len(first):
         typer.echo(f"... and {count - len(first):,} more: {corpus.path / FILE}", err=True)
-
-
-def say(record: dict[str, Any], as_json: bool) -> None:
-    """Print a record, for people or as JSON."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if as_json:
-        from whence.core.records import canonical
-
-        sys.stdout.buffer.write(canonical(record) + b"\n")
-        sys.stdout.flush()
-        return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in record.items():
-        table.add_row(Text(name.replace("_", " "), "bold"), Text(_plain(value)))
-    Console().print(table)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{k}={v}" for k, v in value.items())
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _show_occurrences(rows: list[dict[str, Any]], total: int) -> None:
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    table = Table(Column("document", overflow="fold"), "token", "character", "context")
-    for row in rows:
-        line = Text.assemble(row["before"], (row["match"], "bold reverse"), row["after"])
-        line.plain = line.plain.replace("\n", "⏎").replace("\t", " ")
-        table.add_row(Text(row["document"]), str(row["offset"]), str(row["start"]), line)
-    console = Console()
-    if rows:
-        console.print(table)
-    console.print(f"{total:,} occurrences" + (f", {len(rows)} shown" if len(rows) < total else ""))
-
-
-def _show_next(rows: list[dict[str, Any]], total: int, kinds: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("next", "token", "count", "probability")
-    for row in rows:
-        table.add_row(
-            Text(repr(row["text"])),
-            str(row["token"]),
-            f"{row['count']:,}",
-            f"{row['probability']:.4f}",
-        )
-    console = Console()
-    if rows:
-        console.print(table)
-    console.print(f"{total:,} places, {kinds:,} different tokens")

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from whence.cli.output import say
+from whence.cli.slices import EngineName, Workers
+
 app = typer.Typer(
     help="The searchable form of a corpus: make it, check it, look at it.", no_args_is_help=True
 )
@@ -29,7 +32,10 @@ def build(
     ] = None,
     shard_tokens: Annotated[
         int | None,
-        typer.Option(help="Tokens of a shard; each is made by itself [default: 1,073,741,824]."),
+        typer.Option(
+            help="Tokens of a shard; each is made by itself, or by a worker of --engine "
+            "[default: 1,073,741,824]."
+        ),
     ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads [default: all].")] = None,
     text: Annotated[
@@ -38,10 +44,12 @@ def build(
     repair: Annotated[
         bool, typer.Option("--repair", help="Make damaged shards again, and no others.")
     ] = False,
+    engine: EngineName = "serial",
+    workers: Workers = None,
     as_json: _Json = False,
 ) -> None:
     """Make the index anew. Killed, it goes on after the last whole shard when run again."""
-    from whence.cli.corpus import say
+    from whence.core.engines import open_engine
     from whence.corpus import IndexSettings, build_index, open_corpus, repair_index
 
     given: dict[str, Any] = {} if shard_tokens is None else {"shard_tokens": shard_tokens}
@@ -53,14 +61,13 @@ def build(
     if repair:
         say({"made_again": repair_index(opened, settings)}, as_json)
         return
-    build_index(opened, settings)
+    build_index(opened, settings, open_engine(engine, workers))
     _describe(corpus, over, as_json)
 
 
 @app.command()
 def check(corpus: _Folder, as_json: _Json = False) -> None:
     """Read every byte of an index and compare it with its manifest."""
-    from whence.cli.corpus import say
     from whence.corpus import open_corpus
     from whence.corpus.index import check_index
 
@@ -74,7 +81,6 @@ def info(corpus: _Folder, as_json: _Json = False) -> None:
 
 
 def _describe(folder: Path, over: str | None, as_json: bool) -> None:
-    from whence.cli.corpus import say
     from whence.corpus import open_corpus
     from whence.corpus.index import describe_index
 

@@ -20,6 +20,29 @@ def print_json(record: Any) -> None:
     sys.stdout.flush()
 
 
+def say(record: dict[str, Any], as_json: bool) -> None:
+    """Print a record, for people or as JSON."""
+    if as_json:
+        print_json(record)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in record.items():
+        table.add_row(Text(name.replace("_", " "), "bold"), Text(_plain(value)))
+    Console().print(table)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows in columns; nothing at all when there are none."""
     from rich.console import Console

@@ -1,7 +1,9 @@
-"""Options that restrict a search to some of the documents, shared by several commands."""
+"""Options that several commands share: which documents are searched, and what the work runs on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Bool
 
-    from whence.corpus import Corpus, Index
+    from whence.corpus import Corpus, Index, SpreadIndex
+    from whence.corpus.index.sharded import ShardedIndex
 
 Where = Annotated[
     list[str] | None,
@@ -23,6 +26,15 @@ Where = Annotated[
 Run = Annotated[
     Path | None, typer.Option(metavar="RUN", help="Only documents that this training had seen.")
 ]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="serial|processes|ray",
+        help="Where shards are worked on: here, in processes, or on Ray (see RAY_ADDRESS).",
+    ),
+]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="... and by how many [default: 2].")]
 Until = Annotated[
     int | None, typer.Option(metavar="STEP", help="... by this step; else by its end.")
 ]
@@ -63,3 +75,38 @@ def index_of(corpus: Corpus, where: list[str] | None, run: Path | None, until: i
     """The index of the chosen documents."""
     mask = chosen(corpus, where, run, until)
     return corpus.index() if mask is None else corpus.index().restricted(mask)
+
+
+@contextmanager
+def index_on(
+    corpora: Sequence[Corpus],
+    documents: Sequence[Bool[np.ndarray, " document"] | None],
+    engine: str = "serial",
+    workers: int | None = None,
+    over: str = "tokens",
+) -> Iterator[ShardedIndex | SpreadIndex]:
+    """The index of some documents of several corpora, held by the workers of an engine.
+
+    Args:
+        corpora: all with one tokenizer.
+        documents: which of each are searched; None for all.
+        engine: its name.
+        workers: how many, or as many as is usual.
+        over: tokens, or the bytes of the text.
+    """
+    import numpy as np
+
+    from whence.core.engines import open_engine
+    from whence.corpus import IndexSettings, open_indexes, spread_index
+
+    opened, settings = open_engine(engine, workers), IndexSettings(over=over)
+    mask = None
+    if any(part is not None for part in documents):
+        pairs = zip(corpora, documents, strict=True)
+        mask = np.concatenate([np.ones(c.n_documents, bool) if d is None else d for c, d in pairs])
+    if engine == "serial":
+        index = open_indexes(corpora, settings)
+        yield index if mask is None else index.restricted(mask)
+        return
+    with spread_index(corpora, opened, settings) as held:
+        yield held if mask is None else held.restricted(mask)

@@ -205,9 +205,12 @@ def _fields(option: str, given: list[str] | None) -> dict[str, tuple[str, ...]] 
     found: dict[str, tuple[str, ...]] = {}
     for pair in given or ():
         field, equals, value = pair.partition("=")
-        if not field or not equals:
+        if not field or not equals or field[-1] in "!<>~":
             raise CorpusError(
-                option, expected="FIELD=VALUE", got=repr(pair), fix="Such as: lang=english"
+                option,
+                expected="FIELD=VALUE",
+                got=repr(pair),
+                fix="Such as: --where lang=english, or --without lang=english for all others.",
             )
         found[field] = (*found.get(field, ()), value)
     return found or None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whence.cli.slices import Run, Until, Where, index_of
+from whence.cli.slices import EngineName, Run, Until, Where, Workers, chosen, index_on
 
 if TYPE_CHECKING:
     from whence.corpus import Trace
@@ -44,6 +44,8 @@ def trace(
     where: Where = None,
     run: Run = None,
     until: Until = None,
+    engine: EngineName = "serial",
+    workers: Workers = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="page.html or record.json.")
     ] = None,
@@ -70,8 +72,9 @@ def trace(
     )
     given = _given(text, file)
     opened = open_corpus(corpus)
-    index = index_of(opened, where, run, until)
-    found = trace_text(opened, given, prompt=prompt, settings=settings, index=index)
+    some = [chosen(opened, where, run, until)]
+    with index_on([opened], some, engine, workers) as index:
+        found = trace_text(opened, given, prompt=prompt, settings=settings, index=index)
     if output is not None:
         found.save(output)
         typer.echo(f"written: {output}", err=True)

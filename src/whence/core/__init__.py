@@ -9,6 +9,7 @@ records       canonical JSON, digests, whole-or-nothing writes
 arrays        arrays on disk, with errors that say why
 locks         one writer a folder
 seeds         seeds by name
+engines       work shared out: in this process, in others, on Ray (a door of its own)
 progress      bars on long work
 markup        HTML elements that escape what they are given
 page          one HTML file that needs nothing else

@@ -14,6 +14,7 @@
     │   ├── DamagedError        a file that is truncated, altered or missing
     │   ├── BusyError           a folder that another process is writing
     │   ├── StorageError        the disk is full, or a place that cannot be written
+    │   ├── WorkerError         a worker process died, or the machine that it ran on
     │   └── MissingExtraError   an optional package is needed
     └── (anything else is a bug in Whence and keeps its trace)
 
@@ -97,6 +98,10 @@ class BusyError(UserError):
 
 class StorageError(UserError):
     """The disk is full, or a place that cannot be written."""
+
+
+class WorkerError(UserError):
+    """A worker process died, or the machine that it ran on."""
 
 
 class MissingExtraError(UserError):

@@ -37,15 +37,18 @@ from whence.corpus.index import (
     Occurrence,
     Probabilities,
     Repeat,
+    SpreadIndex,
     Stretch,
     TextIndex,
     build_index,
     find_together,
+    infinigram_tokens,
     open_indexes,
     open_infinigram,
     repair_index,
+    spread_index,
 )
-from whence.corpus.lookup import bm25, exact_spans, shared_spans, spellings
+from whence.corpus.lookup import bm25, exact_spans, ranked, shared_spans, spellings
 from whence.corpus.neighbors import Neighbors, cosine, nearest
 from whence.corpus.ngrams import (
     Branch,
@@ -82,6 +85,7 @@ __all__ = [
     "RawDocument",
     "Repeat",
     "Sample",
+    "SpreadIndex",
     "Stretch",
     "TextIndex",
     "Trace",
@@ -97,6 +101,7 @@ __all__ = [
     "find_together",
     "fit_ngrams",
     "group_by",
+    "infinigram_tokens",
     "near_duplicates",
     "nearest",
     "ngram_model",
@@ -105,10 +110,12 @@ __all__ = [
     "open_infinigram",
     "open_ngrams",
     "perplexity",
+    "ranked",
     "repair_index",
     "sample",
     "shared_spans",
     "spellings",
+    "spread_index",
     "trace",
     "where",
     "with_word",

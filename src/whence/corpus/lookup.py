@@ -3,21 +3,27 @@
 bm25          weighted word overlap of a query with each document
 exact_spans   the longest run of tokens that each document shares with a text
 shared_spans  where those runs are in one document, for marking them
+ranked        documents by weighted word overlap, in one pass and little memory
 spellings     the token sequences under which a text can occur inside documents
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from whence.core.errors import CorpusError
+from whence.core.progress import progress
 from whence.corpus.store import Corpus
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 _WORD = re.compile(r"\w+")
 
@@ -55,6 +61,56 @@ def bm25(
     return scores
 
 
+def ranked(
+    corpus: Corpus,
+    query: str,
+    among: Sequence[int] | Int64[np.ndarray, " document"] | None = None,
+    *,
+    k1: float = 1.5,
+    b: float = 0.75,
+) -> list[tuple[int, float]]:
+    """Documents by how well they answer one query, the best first.
+
+    The scores are those of `bm25`, which holds the words of the corpus in memory to answer many
+    queries; this reads the texts once and holds nothing but the counts of the query's words.
+
+    Args:
+        corpus: the documents.
+        query: any text.
+        among: positions of the documents that are ranked; by default all. How rare a word is,
+            and how long a document usually is, is then counted in these alone.
+        k1: as for `bm25`.
+        b: as for `bm25`.
+
+    Returns:
+        Positions and scores of the documents that have a word of the query; of equal ones the
+        first comes first.
+
+    Raises:
+        CorpusError: the query has no words.
+    """
+    wanted = Counter(words(query))
+    if not wanted:
+        raise CorpusError(
+            "query", expected="at least one word", got=repr(query), fix="Give words to rank by."
+        )
+    which = range(corpus.n_documents) if among is None else sorted(map(int, among))
+    column = {word: i for i, word in enumerate(wanted)}
+    held, lengths = np.zeros((len(which), len(wanted)), np.int64), np.zeros(len(which))
+    for row, document in enumerate(progress(which, "documents", len(which))):
+        there = words(corpus.text(document))
+        lengths[row] = len(there)
+        for word in there:
+            if word in column:
+                held[row, column[word]] += 1
+    df = (held > 0).sum(axis=0)
+    idf = np.log1p((len(which) - df + 0.5) / (df + 0.5))
+    norm = k1 * (1 - b + b * lengths / max(lengths.mean(), 1.0))[:, None] if len(which) else 0.0
+    scores = (np.array(list(wanted.values())) * idf * held / (held + norm)).sum(axis=1)
+    order = np.argsort(-scores, kind="stable")
+    return [(int(which[i]), float(scores[i])) for i in order if held[i].any()]
+
+
 @lru_cache(maxsize=2)
 def _retriever(corpus: Corpus, k1: float, b: float) -> tuple[Any, dict[str, int]]:
     import bm25s  # noqa: PLC0415
@@ -82,10 +138,15 @@ def spellings(corpus: Corpus, text: str) -> list[tuple[int, ...]]:
     Raises:
         CorpusError: the text is empty.
     """
+    return spellings_by(corpus.fast_tokenizer, text)
+
+
+def spellings_by(tokenizer: Tokenizer, text: str) -> list[tuple[int, ...]]:
+    """The same by a tokenizer alone; see `spellings`."""
     _check_query(text)
-    found = {tuple(corpus.encode(text).tolist())}
+    found = {tuple(tokenizer.encode(text, add_special_tokens=False).ids)}
     for before in (" ", "\n"):
-        encoding = corpus.fast_tokenizer.encode(before + text, add_special_tokens=False)
+        encoding = tokenizer.encode(before + text, add_special_tokens=False)
         starts = [start for start, _ in encoding.offsets]
         ends = [end for _, end in encoding.offsets]
         first = next((i for i, end in enumerate(ends) if end > len(before)), len(ends))

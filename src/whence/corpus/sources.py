@@ -193,10 +193,13 @@ def _walk(root: Path, settings: BuildSettings) -> list[Path]:
     if not found:
         wanted = " ".join(settings.suffixes[:6]) + (" ..." if len(settings.suffixes) > 6 else "")
         there = ", ".join(sorted(others)[:8])
+        rows = [suffix for suffix in ROW_SUFFIXES if suffix in others]
         raise SourceError(
             str(root),
             expected=f"files ending in {wanted}",
             got=f"only files of other kinds ({there})" if others else "an empty folder",
-            fix="Name the right folder, or the endings to take with --suffix.",
+            fix=f"To read the rows of its files, add: --suffix {rows[0]}"
+            if rows
+            else "Name the right folder, or the endings to take with --suffix.",
         )
     return found

@@ -201,11 +201,10 @@ def _next(
 
 def _longest_that_goes_on(index: Index, prompt: tuple[int, ...]) -> tuple[Any, Any]:
     """The longest ending of a prompt that something follows, and what does."""
-    for start in range(len(prompt)):
-        following = index.next(prompt[start:])
-        if len(following.tokens):
-            return np.array(prompt[start:], np.int64), following
-    return np.zeros(0, np.int64), index.next([])
+    # The context of one token more is that ending, whichever token it is.
+    length = int(index.infinity_probabilities((*prompt, 0)).length[-1])
+    context = prompt[len(prompt) - length :]
+    return np.array(context, np.int64), index.next(context)
 
 
 def _model_says_next(model: Model, behavior: Behavior, tokens: list[int]) -> list[float]:

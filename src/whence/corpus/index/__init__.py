@@ -4,6 +4,8 @@ interface   what every index can do, and its answers
 files       an index on disk: making, opening, checking and repairing it
 shard       the sorted suffixes of some documents
 sharded     shards searched as one
+spread      shards held by the workers of an engine
+derived     answers that are made of simpler ones
 boolean     phrases that stand together
 infinigram  an index that infini-gram made
 text        searching the bytes of the text, whatever the tokenizer
@@ -20,7 +22,7 @@ from whence.corpus.index.files import (
     open_indexes,
     repair_index,
 )
-from whence.corpus.index.infinigram import open_infinigram
+from whence.corpus.index.infinigram import infinigram_tokens, open_infinigram
 from whence.corpus.index.interface import (
     Following,
     Index,
@@ -31,6 +33,7 @@ from whence.corpus.index.interface import (
     Repeat,
     Tokens,
 )
+from whence.corpus.index.spread import SpreadIndex, spread_index
 from whence.corpus.index.text import TextIndex, open_text_index
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "Occurrence",
     "Probabilities",
     "Repeat",
+    "SpreadIndex",
     "Stretch",
     "TextIndex",
     "Tokens",
@@ -49,9 +53,11 @@ __all__ = [
     "check_index",
     "describe_index",
     "find_together",
+    "infinigram_tokens",
     "open_index",
     "open_indexes",
     "open_infinigram",
     "open_text_index",
     "repair_index",
+    "spread_index",
 ]

@@ -17,6 +17,9 @@ from jaxtyping import Int64
 from whence.core.errors import CorpusError
 from whence.corpus.index.interface import Tokens
 from whence.corpus.index.sharded import ShardedIndex
+from whence.corpus.index.spread import SpreadIndex
+
+Placed = ShardedIndex | SpreadIndex
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,14 +49,14 @@ class Places(NamedTuple):
     offsets: Int64[np.ndarray, " place"]
 
 
-def places_of(index: ShardedIndex, tokens: Tokens | bytes) -> Places:
+def places_of(index: Placed, tokens: Tokens | bytes) -> Places:
     """All places of a sequence at once, as arrays."""
     found = index.locate_all(tokens)
     return Places(found[0], found[1])
 
 
 def find_together(
-    index: ShardedIndex, clauses: Sequence[Sequence[Tokens]], window: int | None = None
+    index: Placed, clauses: Sequence[Sequence[Tokens]], window: int | None = None
 ) -> list[Stretch]:
     """The shortest stretches that hold a phrase of every clause.
 
@@ -94,7 +97,7 @@ def find_together(
 
 
 def _clause(
-    index: ShardedIndex, bounds: Int64[np.ndarray, " bound"], phrases: Sequence[Tokens]
+    index: Placed, bounds: Int64[np.ndarray, " bound"], phrases: Sequence[Tokens]
 ) -> tuple[Int64[np.ndarray, " place"], Int64[np.ndarray, " place_and_none"]]:
     """Where a clause's phrases begin, and of those from each on, the first end; none is far off."""
     starts, ends = [], []

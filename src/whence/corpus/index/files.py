@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Int64
 
+from whence.core.engines import Engine, open_engine
 from whence.core.errors import (
     BusyError,
     CorpusError,
@@ -30,7 +31,7 @@ from whence.core.errors import (
     TokenizerError,
 )
 from whence.core.locks import hold
-from whence.core.progress import bar
+from whence.core.progress import bar, progress
 from whence.core.records import check_digests, full_disk_is_an_error, read_json, write_json
 from whence.corpus.index.shard import (
     VERSION,
@@ -102,18 +103,24 @@ def open_index(corpus: Corpus, settings: IndexSettings | None = None) -> Sharded
     return _open(corpus, settings.over)
 
 
-def build_index(corpus: Corpus, settings: IndexSettings | None = None) -> ShardedIndex:
-    """Make an index of a corpus anew, whether or not there is one.
+def build_index(
+    corpus: Corpus, settings: IndexSettings | None = None, engine: Engine | None = None
+) -> ShardedIndex:
+    """Make an index of a corpus anew; one that is there serves until the new one is whole.
+
+    Args:
+        corpus: the documents; on a cluster, where every machine finds and can write them.
+        settings: how it is made; memory and threads are each worker's (one thread by default).
+        engine: makes shards side by side; by default they are made one after another, here.
 
     Raises: as `open_index`, and
+        WorkerError: a worker died. The shards that are whole are kept.
         BusyError: another process is making it.
     """
     settings = settings or IndexSettings()
     folder = corpus.path / FOLDERS[settings.over]
     with full_disk_is_an_error(folder), hold(corpus.path):
-        if folder.exists():
-            shutil.rmtree(folder)
-        _build(corpus, settings)
+        _build(corpus, settings, engine)
     return _open(corpus, settings.over)
 
 
@@ -234,7 +241,7 @@ def cut(bounds: Int64[np.ndarray, " bound"], most: int) -> list[tuple[int, int]]
     return ranges
 
 
-def _build(corpus: Corpus, settings: IndexSettings) -> None:
+def _build(corpus: Corpus, settings: IndexSettings, engine: Engine | None = None) -> None:
     folder = corpus.path / FOLDERS[settings.over]
     hidden = folder.with_name(f".{folder.name}.build")
     source = _source(corpus, settings.over)
@@ -244,11 +251,30 @@ def _build(corpus: Corpus, settings: IndexSettings) -> None:
         shutil.rmtree(hidden)
     hidden.mkdir(exist_ok=True)
     write_json(hidden / RECORD, plan)
-    for number, (first, last) in enumerate(ranges):
-        shard = hidden / _name(number)
-        if not shard.exists():
-            _build_one(corpus, shard, first, last, settings)
+    engine = engine or open_engine()
+    if engine.name != "serial":
+        settings = replace(settings, threads=settings.threads or 1)
+    wanted = [
+        (hidden / _name(number), first, last)
+        for number, (first, last) in enumerate(ranges)
+        if not (hidden / _name(number)).exists()
+    ]
+    workers = [(corpus, settings)] * min(engine.workers, len(wanted))
+    with engine.team(_maker, workers, threads=settings.threads or 1) as team:
+        for _ in progress(team.map(_make, wanted), "shards", len(wanted)):
+            pass
+    if folder.exists():  # it served until here, and would if this had failed
+        shutil.rmtree(folder)
     hidden.replace(folder)
+
+
+def _maker(corpus: Corpus, settings: IndexSettings) -> tuple[Corpus, IndexSettings]:
+    return corpus, settings
+
+
+def _make(of: tuple[Corpus, IndexSettings], shard: tuple[Path, int, int]) -> None:
+    corpus, settings = of
+    _build_one(corpus, *shard, settings)
 
 
 def _build_one(
@@ -304,15 +330,15 @@ def _shards(corpus: Corpus, over: str) -> list[tuple[str, int, int]]:
 
 
 def _open(corpus: Corpus, over: str) -> ShardedIndex:
-    source, folder = _source(corpus, over), corpus.path / FOLDERS[over]
-    identity = _identity(corpus, over)
-    shards = tuple(
-        open_shard(
-            source.part(first, last),
-            folder / name,
-            first,
-            {**identity, "first": first, "last": last},
-        )
-        for name, first, last in _shards(corpus, over)
-    )
+    shards = tuple(_open_one(corpus, over, *each) for each in _shards(corpus, over))
     return ShardedIndex(shards, default_threads(), (_open, (corpus, over)))
+
+
+def _open_one(corpus: Corpus, over: str, name: str, first: int, last: int) -> Shard:
+    folder, part = corpus.path / FOLDERS[over] / name, _source(corpus, over).part(first, last)
+    identity = {**_identity(corpus, over), "first": first, "last": last}
+    try:
+        return open_shard(part, folder, first, identity)
+    except DamagedError as error:
+        # Whatever is wrong with a shard, it can be made again from the corpus.
+        raise damaged(error.place, error.expected, error.got) from None

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from whence.core.errors import CorpusError
 from whence.corpus.index._kernel import DamageError
@@ -52,6 +53,24 @@ def open_infinigram(folder: Path | str, token_bytes: int = 2) -> ShardedIndex:
         first = shards[-1].first + shards[-1].documents if shards else 0
         shards.append(_open_shard(folder, len(shards), first, token_bytes))
     return ShardedIndex(tuple(shards), default_threads(), (open_infinigram, (folder, token_bytes)))
+
+
+def infinigram_tokens(index: ShardedIndex, which: int) -> Int64[np.ndarray, " token"]:
+    """The tokens of a document of such an index.
+
+    Raises:
+        CorpusError: there is no such document.
+    """
+    for shard in index.shards:
+        if 0 <= which - shard.first < shard.documents:
+            bounds = shard.source.bounds[which - shard.first :]
+            return np.asarray(shard.source.tokens[bounds[0] + 1 : bounds[1]], np.int64)
+    raise CorpusError(
+        index.shards[0].source.place,
+        expected=f"a document from 0 to {index.documents - 1}",
+        got=str(which),
+        fix="Give a position in that range.",
+    )
 
 
 def _open_shard(folder: Path, number: int, first: int, width: int) -> Shard:

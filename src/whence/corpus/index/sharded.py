@@ -1,7 +1,6 @@
 """Shards searched as one index: counts add, lengths are the longest, places are merged.
 
-Most answers are made of two questions to every shard: which suffixes begin with some stretches
-of a query (`_found`), and how much of what begins at each token occurs at all (`_longest`).
+Here is what looks into shards; what follows from that is in `derived`.
 """
 
 from __future__ import annotations
@@ -10,34 +9,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import nsmallest
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int64, Integer
 
 from whence.core.errors import CorpusError
 from whence.corpus.index._kernel import DamageError, QueryError
+from whence.corpus.index.derived import Derived, Found
 from whence.corpus.index.interface import (
     Following,
-    LongestMatches,
-    Match,
     Occurrence,
-    Probabilities,
     Repeat,
     Tokens,
 )
 from whence.corpus.index.shard import Shard, fault
 
 
-class _Found(NamedTuple):
-    """For each stretch asked about, how often it occurs, and how often with more after it."""
-
-    counts: Int64[np.ndarray, " stretch"]
-    followed: Int64[np.ndarray, " stretch"]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class ShardedIndex:
+class ShardedIndex(Derived):
     """An opened index; see `whence.corpus.index.Index` for what it does.
 
     Attributes:
@@ -68,10 +58,6 @@ class ShardedIndex:
         """How many tokens count."""
         return sum(shard.packing.count - shard.separators for shard in self.shards)
 
-    def contains(self, tokens: Tokens) -> bool:
-        """Whether a sequence occurs."""
-        return self.count(tokens) > 0
-
     def count(self, tokens: Tokens) -> int:
         """How often a sequence occurs, overlaps included."""
         total = 0
@@ -89,7 +75,7 @@ class ShardedIndex:
         if isinstance(queries, np.ndarray):
             rows, length = queries.shape
             starts = np.arange(rows, dtype=np.int64) * length
-            return self._found(queries.reshape(-1), starts, starts + length).counts
+            return self.found(queries.reshape(-1), starts, starts + length).counts
         asked: list[Any] = list(queries)
         total = np.zeros(len(asked), np.int64)
         for shard in self.shards:
@@ -131,41 +117,11 @@ class ShardedIndex:
         """What follows a sequence; for the empty one, how often each token occurs."""
         with self._faults():
             pairs = [shard.following(tokens) for shard in self.shards]
-        if len(pairs) == 1:
-            return Following(pairs[0][:, 0], pairs[0][:, 1])
-        together = np.concatenate(pairs)
-        kinds, which = np.unique(together[:, 0], return_inverse=True)
-        counts = np.zeros(len(kinds), np.int64)
-        np.add.at(counts, which, together[:, 1])
-        order = np.lexsort((kinds, -counts))
-        return Following(kinds[order], counts[order])
-
-    def longest_matches(self, tokens: Tokens) -> LongestMatches:
-        """The longest stretch that occurs from each token of a query on."""
-        lengths = self._longest(tokens)
-        there = np.flatnonzero(lengths)
-        counts = np.zeros(len(lengths), np.int64)
-        counts[there] = self._found(tokens, there, there + lengths[there]).counts
-        return LongestMatches(lengths, counts)
-
-    def maximal_matches(self, tokens: Tokens, shortest: int = 1) -> list[Match]:
-        """Stretches of a query that occur and lie in no longer one that does, in order."""
-        lengths, counts = self.longest_matches(tokens)
-        ends = np.arange(len(lengths)) + lengths
-        before = np.concatenate([[0], ends[:-1]])
-        wanted = np.flatnonzero((ends > before) & (lengths >= max(1, shortest)))
-        return [Match(int(i), int(ends[i]), int(counts[i])) for i in wanted]
-
-    def longest_match(self, tokens: Tokens) -> Match:
-        """The longest stretch of a query that occurs; the first of equally long ones."""
-        lengths = self._longest(tokens)
-        start = int(lengths.argmax())
-        end = start + int(lengths[start])
-        return Match(start, end, self.count(tokens[start:end])) if end > start else Match(0, 0, 0)
+        return merged([Following(found[:, 0], found[:, 1]) for found in pairs])
 
     def longest_by_document(self, tokens: Tokens) -> Int64[np.ndarray, " document"]:
         """The length of the longest stretch of a query in each document."""
-        lengths = self._longest(tokens)
+        lengths = self.longest(tokens)
         starts = np.repeat(np.arange(len(lengths)), lengths)
         steps = np.arange(len(starts)) - np.repeat(np.cumsum(lengths) - lengths, lengths) + 1
         best = np.zeros(self.documents, np.int64)
@@ -179,31 +135,6 @@ class ShardedIndex:
             with self._faults():
                 shard.suffixes.raise_documents(ranges, most, mine)
         return best
-
-    def ngram_probabilities(self, tokens: Tokens, n: int) -> Probabilities:
-        """The probability of each token after the `n - 1` before it (fewer at the beginning)."""
-        if n < 1:
-            raise CorpusError("n", expected="1 or more", got=str(n), fix="Give the n of n-grams.")
-        places = np.arange(len(tokens))
-        return self._probabilities(tokens, np.minimum(places, n - 1))
-
-    def infinity_probabilities(self, tokens: Tokens) -> Probabilities:
-        """The probability of each token after the longest context that is ever followed.
-
-        References:
-            Liu et al., "Infini-gram: Scaling Unbounded n-gram Language Models to a Trillion
-            Tokens", COLM 2024, section 2. There the ends of documents count as something that
-            follows; here they do not, so that probabilities add up to one.
-        """
-        lengths = self._longest(tokens)
-        there = np.flatnonzero(lengths)
-        followed = self._found(tokens, there, there + lengths[there], followed=True).followed
-        # A stretch that only ever ends documents is followed without its last token.
-        lengths[there] -= followed == 0
-        places = np.arange(len(lengths))
-        # The longer a context, the earlier it begins; and ends never fall as beginnings rise.
-        starts = np.searchsorted(places + lengths, places)
-        return self._probabilities(tokens, places - starts)
 
     def repeats(self, shortest: int, limit: int | None = None) -> Iterator[Repeat]:
         """What occurs more than once; the longest `limit`, longest first, or all.
@@ -261,7 +192,8 @@ class ShardedIndex:
         except (QueryError, DamageError) as error:
             raise fault(error, self.shards[0].source) from None
 
-    def _longest(self, tokens: Tokens) -> Int64[np.ndarray, " token"]:
+    def longest(self, tokens: Tokens) -> Int64[np.ndarray, " token"]:
+        """The length of the longest stretch that occurs from each token of a query on."""
         if len(tokens) == 0:
             raise fault(QueryError(), self.shards[0].source)
         longest = np.zeros(len(tokens), np.int64)
@@ -286,32 +218,19 @@ class ShardedIndex:
             shard.suffixes.find_spans(tokens, starts, ends, ranges, followed, self.threads)
         return ranges
 
-    def _found(
+    def found(
         self,
         tokens: Tokens,
         starts: Int64[np.ndarray, " stretch"],
         ends: Int64[np.ndarray, " stretch"],
         followed: bool = False,
-    ) -> _Found:
+    ) -> Found:
+        """How often stretches of a query occur, and if asked, with something after them."""
         counts = np.zeros((2, len(starts)), np.int64)
         for shard in self.shards:
             ranges = self._ranges(shard, tokens, starts, ends, followed)
             counts += (ranges[:, [1, 3]] - ranges[:, [0, 2]]).T
-        return _Found(counts[0], counts[1])
-
-    def _probabilities(self, tokens: Tokens, lengths: Int64[np.ndarray, " token"]) -> Probabilities:
-        """Of every token after contexts of these lengths."""
-        if len(tokens) == 0:
-            raise fault(QueryError(), self.shards[0].source)
-        places = np.arange(len(lengths))
-        there = np.flatnonzero(lengths)
-        starts = places - lengths
-        contexts = np.full(len(lengths), self.tokens)
-        contexts[there] = self._found(tokens, starts[there], places[there], followed=True).followed
-        counts = self._found(tokens, starts, places + 1).counts
-        share = np.full(len(lengths), np.nan)
-        np.divide(counts, contexts, out=share, where=contexts > 0)
-        return Probabilities(share, lengths, contexts, counts)
+        return Found(counts[0], counts[1])
 
     def _occurrences(
         self, shard: Shard, low: int, high: int, limit: int | None
@@ -321,6 +240,17 @@ class ShardedIndex:
         places = np.frombuffer(found, np.int64)
         places.sort()
         return _occurrences(shard, places)
+
+
+def merged(parts: Sequence[Following]) -> Following:
+    """What follows in several parts of a corpus, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    kinds, which = np.unique(np.concatenate([p.tokens for p in parts]), return_inverse=True)
+    counts = np.zeros(len(kinds), np.int64)
+    np.add.at(counts, which, np.concatenate([p.counts for p in parts]))
+    order = np.lexsort((kinds, -counts))
+    return Following(kinds[order], counts[order])
 
 
 def _occurrences(shard: Shard, places: Int64[np.ndarray, " place"]) -> list[Occurrence]:

@@ -21,10 +21,9 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from whence.core.errors import CorpusError
-from whence.corpus.index.boolean import Places, places_of
+from whence.corpus.index.boolean import Placed, Places, places_of
 from whence.corpus.index.files import IndexSettings, open_index
 from whence.corpus.index.interface import Occurrence
-from whence.corpus.index.sharded import ShardedIndex
 
 if TYPE_CHECKING:
     from whence.corpus.store import Corpus
@@ -43,7 +42,7 @@ class TextIndex:
     """
 
     corpus: Corpus
-    index: ShardedIndex
+    index: Placed
 
     def count(self, text: str, *, ignore_case: bool = False, word_start: bool = False) -> int:
         """How often a text occurs, overlaps included.

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from whence.core.errors import MissingExtraError
+from whence.core.records import full_disk_is_an_error
 
 UNSURE = "und"
 _CHARACTERS = 4000
@@ -49,4 +52,6 @@ def _identifier() -> Any:
         raise MissingExtraError(
             "telling languages", package="py3langid", extra="language"
         ) from None
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True, min_confidence=_SURE)
+    # It unpacks its model into a temporary file.
+    with full_disk_is_an_error(Path(gettempdir())):
+        return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True, min_confidence=_SURE)
