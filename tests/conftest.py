@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,10 @@ def ray():
     ray.init(address="local", num_cpus=2, **options)
     yield ray
     ray.shutdown()
+    with warnings.catch_warnings():
+        # It ends its processes, but does not wait for them.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
