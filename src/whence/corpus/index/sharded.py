@@ -19,6 +19,7 @@ from whence.corpus.index._kernel import DamageError, QueryError
 from whence.corpus.index.derived import Derived, Found
 from whence.corpus.index.interface import (
     Following,
+    LongestMatches,
     Occurrence,
     Repeat,
     Tokens,
