@@ -17,8 +17,6 @@
 
 #include "search.h"
 
-#define BATCH 64
-
 /* How far a suffix agrees with a query, and whether it lies before it (-1), begins with it (0)
    or lies after it (1). */
 typedef struct {
@@ -78,19 +76,20 @@ uint64_t first_key(const Array *array, int64_t place) {
     return key;
 }
 
-/* The lowest and the highest key of suffixes that begin with a query. */
-static void keys_of(const Array *array, Query query, uint64_t *lowest, uint64_t *highest) {
-    uint64_t low = 0, high = 0, ones = (1ull << array->token_bits) - 1;
+uint64_t query_key(const Array *array, Query query) {
+    uint64_t key = 0;
     for (int i = 0; i < array->key_tokens; i++) {
         uint32_t token = 0;
-        bool asked = i < query.length;
-        if (asked) memcpy(&token, query.tokens + i * array->text.width, (size_t)array->text.width);
-        token = ranked(&array->text, token);
-        low = low << array->token_bits | token;
-        high = high << array->token_bits | (asked ? token : ones);
+        if (i < query.length) memcpy(&token, query.tokens + i * array->text.width, (size_t)array->text.width);
+        key = key << array->token_bits | ranked(&array->text, token);
     }
-    *lowest = low;
-    *highest = high;
+    return key;
+}
+
+/* The highest key of suffixes that begin with a query, from the lowest. */
+static uint64_t highest_key(const Array *array, uint64_t lowest, int64_t length) {
+    int64_t open = array->key_tokens - length;
+    return open > 0 ? lowest | ((1ull << open * array->token_bits) - 1) : lowest;
 }
 
 /* How many keys are less than each value. All go side by side through the same steps. */
@@ -153,9 +152,8 @@ static int64_t shared(Array *array, int64_t key, Query query, uint64_t lowest) {
 }
 
 /* What the keys say of one query, `below` of which are less than its lowest. */
-static void begin_one(Array *array, Seeker *seeker, Query query, int64_t below, uint64_t lowest,
-                      uint64_t highest) {
-    int64_t above = keys_up_to(array, highest, below);
+static void begin_one(Array *array, Seeker *seeker, Query query, int64_t below, uint64_t lowest) {
+    int64_t above = keys_up_to(array, highest_key(array, lowest, query.length), below);
     Edge unknown = {-1, -1};
     *seeker = (Seeker){.query = query, .begins = unknown, .ends = unknown};
     if (below > 0) {
@@ -178,14 +176,6 @@ static void begin_one(Array *array, Seeker *seeker, Query query, int64_t below, 
     seeker->agree_high = query.length;
 }
 
-static void begin(Array *array, Seeker *seekers, const Query *queries, int64_t count) {
-    uint64_t lowest[BATCH], highest[BATCH];
-    int64_t below[BATCH];
-    for (int64_t i = 0; i < count; i++) keys_of(array, queries[i], &lowest[i], &highest[i]);
-    search_keys(array, lowest, count, below);
-    for (int64_t i = 0; i < count; i++)
-        begin_one(array, &seekers[i], queries[i], below[i], lowest[i], highest[i]);
-}
 /* Halves what is left for a query by the suffix in the middle. */
 static inline void narrow(const Text *text, Seeker *seeker, int64_t middle, int64_t place, bool upper) {
     int64_t low = seeker->low, high = seeker->high;
@@ -272,6 +262,14 @@ static void find_ends(Array *array, Seeker *seekers, int64_t count, Range *range
     for (int64_t i = 0; i < count; i++) ranges[i].high = ranges[i].to = seekers[i].low;
 }
 
+static void begin(Array *array, Seeker *seekers, const Query *queries, int64_t count) {
+    uint64_t lowest[BATCH];
+    int64_t below[BATCH];
+    for (int64_t i = 0; i < count; i++) lowest[i] = query_key(array, queries[i]);
+    search_keys(array, lowest, count, below);
+    for (int64_t i = 0; i < count; i++) begin_one(array, &seekers[i], queries[i], below[i], lowest[i]);
+}
+
 void find(Array *array, const Query *queries, int64_t count, bool followed, Range *ranges) {
     Seeker seekers[BATCH];
     for (int64_t i = 0; i < count; i += BATCH) {
@@ -279,18 +277,6 @@ void find(Array *array, const Query *queries, int64_t count, bool followed, Rang
         begin(array, seekers, queries + i, batch);
         find_ends(array, seekers, batch, ranges + i);
         for (int64_t j = i; followed && j < i + batch; j++) find_followed(array, &ranges[j], queries[j].length);
-    }
-}
-
-void count_rows(Array *array, const uint8_t *tokens, int64_t length, int64_t count, int64_t *counts) {
-    Query queries[BATCH];
-    Range ranges[BATCH];
-    int64_t bytes = length * array->text.width;
-    for (int64_t i = 0; i < count; i += BATCH) {
-        int64_t batch = count - i < BATCH ? count - i : BATCH;
-        for (int64_t j = 0; j < batch; j++) queries[j] = (Query){tokens + (i + j) * bytes, length};
-        find(array, queries, batch, false, ranges);
-        for (int64_t j = 0; j < batch; j++) counts[i + j] = ranges[j].high - ranges[j].low;
     }
 }
 

@@ -8,6 +8,9 @@
 /* One key for this many suffixes. */
 #define STEP 256
 
+/* Queries that go side by side. */
+#define BATCH 64
+
 typedef struct {
     Text text;
     const uint8_t *packed;  /* places of the suffixes, in their order, `bits` bits each */
@@ -35,12 +38,15 @@ typedef struct {
 
 uint64_t first_key(const Array *array, int64_t place);
 
+/* The lowest key of suffixes that begin with a query. */
+uint64_t query_key(const Array *array, Query query);
+
 /* Finds many queries at once, each with eight bytes of room after it; what goes on is looked for
    only where it is wanted. */
 void find(Array *array, const Query *queries, int64_t count, bool followed, Range *ranges);
 
-/* How often each row of `length` tokens occurs. */
-void count_rows(Array *array, const uint8_t *tokens, int64_t length, int64_t count, int64_t *counts);
+/* How often each row of `length` tokens occurs; false where memory ends. See rows.c. */
+bool count_rows(Array *array, const uint8_t *tokens, int64_t length, int64_t count, int64_t *counts);
 
 /* The longest beginning of each query that occurs, and how often it does where that is wanted. */
 void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths, int64_t *counts);

@@ -135,6 +135,7 @@ typedef struct {
     Range *ranges;
     int64_t *lengths;   /* look for the longest beginnings instead, where given */
     int64_t *counts;    /* of those, or of rows */
+    bool failed;        /* memory ended */
 } Search;
 
 static void search_share(void *work, int thread, int threads) {
@@ -145,7 +146,8 @@ static void search_share(void *work, int thread, int threads) {
     int64_t *counts = search->counts ? search->counts + from : NULL;
     if (search->rows) {
         int64_t bytes = search->row_length * local.text.width;
-        count_rows(&local, search->rows + from * bytes, search->row_length, to - from, counts);
+        const uint8_t *rows = search->rows + from * bytes;
+        if (!count_rows(&local, rows, search->row_length, to - from, counts)) search->failed = true;
     } else if (search->lengths) {
         find_longest(&local, search->queries + from, to - from, search->lengths + from, counts);
     } else {
@@ -154,9 +156,9 @@ static void search_share(void *work, int thread, int threads) {
     if (local.damaged) search->array->damaged = true;
 }
 
-static void search_all(Search search, int threads) {
+static bool search_all(Search search, int threads) {
     int64_t most = search.count / SHARE + 1;
-    in_parallel(search_share, &search, threads < most ? threads : (int)most);
+    return in_parallel(search_share, &search, threads < most ? threads : (int)most) && !search.failed;
 }
 
 /* What a batch of queries is made of and answered in. */
@@ -270,12 +272,14 @@ static PyObject *suffixes_count_rows(PyObject *object, PyObject *args) {
     PyObject *result = NULL;
     if (length < 1) PyErr_SetNone(QueryError);
     else if (buffer_of(given, "out", 8, asked.length / length, PyBUF_WRITABLE, &out)) {
+        bool fine;
+        Search search = {&self->array, asked.length / length, .rows = asked.bytes, .row_length = length,
+                         .counts = out.buf};
         Py_BEGIN_ALLOW_THREADS
-        search_all((Search){&self->array, asked.length / length, .rows = asked.bytes, .row_length = length,
-                            .counts = out.buf},
-                   threads);
+        fine = search_all(search, threads);
         Py_END_ALLOW_THREADS
-        if (whole(self)) result = Py_NewRef(Py_None);
+        if (!fine) PyErr_NoMemory();
+        else if (whole(self)) result = Py_NewRef(Py_None);
         PyBuffer_Release(&out);
     }
     ask_close(&asked);
