@@ -9,6 +9,8 @@ of the real text.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 RUN, LEAST, SAMPLED = 32, 64, 1000
@@ -77,7 +79,7 @@ def sampled(tokens: np.ndarray, count: int, seed: int) -> np.ndarray:
 def varied(tokens: np.ndarray, bounds: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, int]:
     """So many tokens, the bounds of their documents, and how many of them are real."""
     seen, kept, total = Seen(), [], 0
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in pairwise(bounds.tolist()):
         for piece in new_pieces(tokens[start:end], seen):
             kept.append(piece)
             total += len(piece)
