@@ -182,6 +182,8 @@ def ours(work, threads, clock):
 
 
 def peer(python, kind, work, processor):
+    for made in [*(work / kind).glob("table*"), *(work / kind).glob("temporary")]:
+        shutil.rmtree(made) if made.is_dir() else made.unlink()
     command = [
         python,
         str(Path(__file__).with_name("index_peer.py")),

@@ -316,16 +316,53 @@ static void count_longest(Array *array, Seeker *seekers, int64_t count, int64_t 
     for (int64_t i = 0; i < others; i++) counts[of_others[i]] = ranges[i].high - ranges[i].low;
 }
 
-void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths, int64_t *counts) {
+/* Some of the queries of `find_longest`, at most BATCH. */
+static void longest_of(Array *array, const Query *queries, const int64_t *which, int64_t count,
+                       int64_t *lengths, int64_t *counts) {
     Seeker seekers[BATCH];
-    for (int64_t i = 0; i < count; i += BATCH) {
-        int64_t batch = count - i < BATCH ? count - i : BATCH;
-        begin(array, seekers, queries + i, batch);
-        run(array, seekers, batch, false);
-        for (int64_t j = 0; j < batch; j++) {
-            shorten(&seekers[j]);
-            lengths[i + j] = seekers[j].query.length;
+    Query asked[BATCH] = {{0}};
+    int64_t found[BATCH];
+    for (int64_t i = 0; i < count; i++) asked[i] = queries[which[i]];
+    begin(array, seekers, asked, count);
+    run(array, seekers, count, false);
+    for (int64_t i = 0; i < count; i++) {
+        shorten(&seekers[i]);
+        lengths[which[i]] = seekers[i].query.length;
+    }
+    if (counts == NULL) return;
+    count_longest(array, seekers, count, found);
+    for (int64_t i = 0; i < count; i++) counts[which[i]] = found[i];
+}
+
+/* Whether what begins between two places needs no search: matches never end earlier than those
+   that begin before them, and the shorter of two that end together occurs no more rarely. */
+static bool decided(const int64_t *lengths, const int64_t *counts, int64_t before, int64_t after) {
+    bool together = before + lengths[before] == after + lengths[after];
+    return together && (counts == NULL || counts[before] == counts[after]);
+}
+
+/* Every STRIDEth place of a text is looked at first, then those between that are not decided. */
+#define STRIDE 4
+
+void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths, int64_t *counts) {
+    int64_t which[BATCH];
+    for (int64_t from = 0; from < count; from += STRIDE * BATCH) {
+        int64_t to = from + STRIDE * BATCH < count ? from + STRIDE * BATCH : count;
+        for (int64_t step = STRIDE; step > 0; step /= 2) {
+            int64_t wanted = 0, apart = step == STRIDE ? step : 2 * step;
+            for (int64_t at = step == STRIDE ? from : from + step; at < to; at += apart) {
+                if (step < STRIDE && at + step < to && decided(lengths, counts, at - step, at + step)) {
+                    lengths[at] = lengths[at - step] - step;
+                    if (counts) counts[at] = counts[at - step];
+                    continue;
+                }
+                which[wanted++] = at;
+                if (wanted == BATCH) {
+                    longest_of(array, queries, which, wanted, lengths, counts);
+                    wanted = 0;
+                }
+            }
+            longest_of(array, queries, which, wanted, lengths, counts);
         }
-        if (counts) count_longest(array, seekers, batch, counts + i);
     }
 }

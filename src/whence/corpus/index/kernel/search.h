@@ -48,7 +48,8 @@ void find(Array *array, const Query *queries, int64_t count, bool followed, Rang
 /* How often each row of `length` tokens occurs; false where memory ends. See rows.c. */
 bool count_rows(Array *array, const uint8_t *tokens, int64_t length, int64_t count, int64_t *counts);
 
-/* The longest beginning of each query that occurs, and how often it does where that is wanted. */
+/* The longest beginning of each query that occurs, and how often it does where that is wanted.
+   Each query is the one before without its first token. */
 void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths, int64_t *counts);
 
 static inline int64_t suffix_at(Array *array, int64_t index) {
