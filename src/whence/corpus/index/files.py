@@ -38,7 +38,6 @@ from whence.corpus.index.shard import (
     Shard,
     Source,
     build_shard,
-    damaged,
     default_threads,
     memory_needed,
     open_shard,
