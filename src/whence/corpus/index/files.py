@@ -38,6 +38,7 @@ from whence.corpus.index.shard import (
     Shard,
     Source,
     build_shard,
+    damaged,
     default_threads,
     memory_needed,
     open_shard,
