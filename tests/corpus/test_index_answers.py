@@ -164,6 +164,36 @@ def test_many_suffixes_between_two_keys(tmp_path):
     assert index.next([5]).tokens.tolist() == []
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.uint32])
+def test_counts_of_longest_matches_where_many_suffixes_are_alike(tmp_path, kind):
+    """Edges of what matches lie beyond the suffixes between two keys, and token 0 is frequent."""
+    rng = np.random.default_rng(1)
+    documents = [rng.choice([0, 0, 0, 1, 2], size).tolist() for size in (900, 1, 700, 2, 5, 60)]
+    index, brute = index_of(tmp_path, documents, 4, kind=kind), Brute(documents)
+    for _ in range(4):
+        query = rng.choice([0, 0, 0, 1, 2, 3], 80, p=[0.3, 0.2, 0.2, 0.1, 0.15, 0.05]).tolist()
+        query += documents[0][100 : 100 + int(rng.integers(40))]
+        lengths = [brute.longest(query, start) for start in range(len(query))]
+        found = index.longest_matches(query)
+        assert found.lengths.tolist() == lengths
+        spans = [query[start : start + n] for start, n in enumerate(lengths)]
+        assert found.counts.tolist() == [brute.count(span) if span else 0 for span in spans]
+
+
+@pytest.mark.parametrize("length", [1, 3, 9])
+def test_rows_are_counted_in_any_order(tmp_path, length):
+    """So many that they are put in order first; one by one they are not."""
+    rng = np.random.default_rng(2)
+    documents = [rng.integers(0, 30, 500).tolist() for _ in range(5)]
+    index, brute = index_of(tmp_path, documents, 1 << 16, cuts=(2,), threads=2), Brute(documents)
+    rows = rng.integers(0, 31, (5000, length)).astype(np.uint16)
+    rows[:500] = [documents[i % 5][i % 400 : i % 400 + length] for i in range(500)]
+    found = index.count_many(rows)
+    assert found.tolist() == [index.count(row) for row in rows]
+    assert found[:60].tolist() == [brute.count(row) for row in rows[:60].tolist()]
+    assert found[:500].all()
+
+
 def test_threads_answer_alike(tmp_path):
     rng = np.random.default_rng(0)
     documents = [rng.integers(0, 20, 300).tolist() for _ in range(20)]

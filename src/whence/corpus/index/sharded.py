@@ -19,6 +19,7 @@ from whence.corpus.index._kernel import DamageError, QueryError
 from whence.corpus.index.derived import Derived, Found
 from whence.corpus.index.interface import (
     Following,
+    LongestMatches,
     Occurrence,
     Repeat,
     Tokens,
@@ -72,16 +73,17 @@ class ShardedIndex(Derived):
         self, queries: Sequence[Tokens] | Integer[np.ndarray, "query token"]
     ) -> Int64[np.ndarray, " query"]:
         """The counts of many sequences; fastest for an array with one in each row."""
-        if isinstance(queries, np.ndarray):
-            rows, length = queries.shape
-            starts = np.arange(rows, dtype=np.int64) * length
-            return self.found(queries.reshape(-1), starts, starts + length).counts
-        asked: list[Any] = list(queries)
-        total = np.zeros(len(asked), np.int64)
+        together = isinstance(queries, np.ndarray)
+        asked: Any = queries.reshape(-1) if together else list(queries)
+        total = np.zeros(len(queries), np.int64)
         for shard in self.shards:
-            found = np.empty(len(asked), np.int64)
+            found = np.empty(len(queries), np.int64)
             with self._faults():
-                shard.suffixes.count_each(asked, found, self.threads)
+                if together:
+                    length = queries.shape[1]
+                    shard.suffixes.count_rows(asked, length, found, self.threads)
+                else:
+                    shard.suffixes.count_each(asked, found, self.threads)
             total += found
         return total
 
@@ -118,6 +120,15 @@ class ShardedIndex(Derived):
         with self._faults():
             pairs = [shard.following(tokens) for shard in self.shards]
         return merged([Following(found[:, 0], found[:, 1]) for found in pairs])
+
+    def longest_matches(self, tokens: Tokens) -> LongestMatches:
+        """The longest stretch that occurs from each token of a query on."""
+        longest, counts = self._matches(self.shards[0], tokens, counted=True)
+        for shard in self.shards[1:]:
+            lengths, more = self._matches(shard, tokens, counted=True)
+            counts = np.where(lengths > longest, more, counts + more * (lengths == longest))
+            np.maximum(longest, lengths, out=longest)
+        return LongestMatches(longest, counts)
 
     def longest_by_document(self, tokens: Tokens) -> Int64[np.ndarray, " document"]:
         """The length of the longest stretch of a query in each document."""
@@ -194,15 +205,19 @@ class ShardedIndex(Derived):
 
     def longest(self, tokens: Tokens) -> Int64[np.ndarray, " token"]:
         """The length of the longest stretch that occurs from each token of a query on."""
-        if len(tokens) == 0:
-            raise fault(QueryError(), self.shards[0].source)
-        longest = np.zeros(len(tokens), np.int64)
-        for shard in self.shards:
-            found = np.empty(len(tokens), np.int64)
-            with self._faults():
-                shard.suffixes.longest(tokens, found, self.threads)
-            np.maximum(longest, found, out=longest)
+        longest = self._matches(self.shards[0], tokens).lengths
+        for shard in self.shards[1:]:
+            np.maximum(longest, self._matches(shard, tokens).lengths, out=longest)
         return longest
+
+    def _matches(self, shard: Shard, tokens: Tokens, counted: bool = False) -> LongestMatches:
+        """The longest matches in one shard; their counts only where they are wanted."""
+        if len(tokens) == 0:
+            raise fault(QueryError(), shard.source)
+        lengths, counts = np.zeros((2, len(tokens)), np.int64)
+        with self._faults():
+            shard.suffixes.longest(tokens, lengths, counts if counted else None, self.threads)
+        return LongestMatches(lengths, counts)
 
     def _ranges(
         self,

@@ -57,6 +57,22 @@ static long long number_at(const char *at, char kind, Py_ssize_t size) {
     return is_signed ? (int64_t)((uint64_t)value << unused) >> unused : value;
 }
 
+/* Whether every one of some tokens that lie as they do in a text is in the vocabulary. */
+static bool all_known(const Asked *asked, int width, int64_t vocabulary) {
+    uint32_t highest = 0;
+    for (int64_t i = 0; width == 2 && i < asked->length; i++) {
+        uint16_t token;
+        memcpy(&token, asked->bytes + 2 * i, 2);
+        highest = token > highest ? token : highest;
+    }
+    for (int64_t i = 0; width != 2 && i < asked->length; i++) {
+        uint32_t token = 0;
+        memcpy(&token, asked->bytes + i * width, (size_t)width);
+        highest = token > highest ? token : highest;
+    }
+    return asked->length == 0 || highest < vocabulary;
+}
+
 static bool ask_buffer(PyObject *given, int width, int64_t vocabulary, Asked *asked) {
     Py_buffer view;
     if (PyObject_GetBuffer(given, &view, PyBUF_FORMAT | PyBUF_STRIDES)) return false;
@@ -66,7 +82,12 @@ static bool ask_buffer(PyObject *given, int width, int64_t vocabulary, Asked *as
     if (!fine) PyErr_SetString(PyExc_TypeError, "tokens are whole numbers in one dimension");
     asked->length = fine ? view.shape[0] : 0;
     fine = fine && make_room(asked, width);
-    for (int64_t i = 0; fine && i < asked->length; i++) {
+    bool copied = fine && view.itemsize == width && view.strides[0] == width && strchr("BHILQ", *format);
+    if (copied) {
+        memcpy(asked->bytes, view.buf, (size_t)view.len);
+        copied = all_known(asked, width, vocabulary);
+    }
+    for (int64_t i = 0; fine && !copied && i < asked->length; i++) {
         const char *at = (const char *)view.buf + i * view.strides[0];
         fine = put_token(asked, width, vocabulary, i, number_at(at, *format, view.itemsize));
     }

@@ -4,11 +4,18 @@
    every STEPth suffix, which fit in the cache, and then among the suffixes between, where each
    step reads a place and the text there, both far from anything read before. One query waits
    for each of these; so queries go side by side, BATCH of them, step by step, and the reads of
-   all are announced before the first is needed. */
+   all are announced before the first is needed. That leaves the processor's own time, so a step
+   reads eight bytes at once and decides without branches that nobody can foresee.
+
+   What a search has seen on its way says more than where it ends. With how many tokens the
+   suffixes on either side agree grows as they come nearer; wherever it grew last, all that agree
+   so far begin or end between the two places. So the second end of a query, and how often the
+   longest match occurs, take a step or two more and no search of their own.
+
+   The bounds kept while a side is narrowed are those of Manber and Myers, "Suffix arrays", SIAM
+   Journal on Computing 22 (5), 1993. */
 
 #include "search.h"
-
-#define BATCH 32
 
 /* How far a suffix agrees with a query, and whether it lies before it (-1), begins with it (0)
    or lies after it (1). */
@@ -17,37 +24,46 @@ typedef struct {
     int order;
 } Verdict;
 
-static int64_t agreement(const uint8_t *a, const uint8_t *b, int64_t from, int64_t bytes) {
-    int64_t i = from;
-    for (; i + 8 <= bytes; i += 8) {
-        uint64_t differing = load(a + i) ^ load(b + i);
-        if (differing) return i + (__builtin_ctzll(differing) >> 3);
-    }
-    for (; i < bytes; i++)
-        if (a[i] != b[i]) return i;
-    return bytes;
+/* Eight bytes of tokens as a number that orders as suffixes do. */
+static inline uint64_t ordered(const Text *text, uint64_t word) {
+    return text->foreign ? __builtin_bswap64(word) : key_of(word, text->width);
+}
+
+/* The same for the last few tokens of all, after which the file may end. */
+static uint64_t last_word(const Text *text, int64_t place) {
+    int64_t inside = text->length - place;
+    uint64_t word = 0;
+    if (inside > 0) memcpy(&word, text->bytes + place * text->width, (size_t)(inside * text->width));
+    return word;
+}
+
+/* Where the document of a suffix ends within `agree` tokens, which the tokens do not show. */
+static Verdict compare_end(const Text *text, int64_t place, int64_t length, Verdict verdict) {
+    int64_t left = remaining(text, place);
+    if (left > verdict.agree || left >= length) return verdict;
+    bool last = place + left == text->length;
+    return (Verdict){left, text->foreign && !last ? 1 : -1};
 }
 
 /* Compares a suffix with a query that it is known to agree with in `from` tokens. */
-static Verdict compare(const Text *text, int64_t place, Query query, int64_t from) {
-    int64_t length = query.length, inside = text->length - place;
-    int64_t most = length < inside ? length : inside;
-    const uint8_t *at = text->bytes + place * text->width;
-    int64_t agree =
-        agreement(at, query.tokens, from * text->width, most * text->width) / text->width;
-    /* The document may end before that, which the tokens do not show. */
-    int64_t block = (place + agree) >> BLOCK_SHIFT;
-    if (agree > 0 && text->blocks[place >> BLOCK_SHIFT] != text->blocks[block + 1]) {
-        int64_t left = remaining(text, place);
-        if (left <= agree && left < length) {
-            bool last = place + left == text->length;
-            return (Verdict){left, text->foreign && !last ? 1 : -1};
+static inline Verdict compare(const Text *text, int64_t place, Query query, int64_t from) {
+    int bits = 8 * text->width;
+    Verdict verdict = {query.length, 0};
+    for (int64_t i = from; i < query.length; i += text->per) {
+        int64_t at = place + i, left = query.length - i;
+        uint64_t word = likely(at + text->per <= text->length) ? load(text->bytes + at * text->width)
+                                                               : last_word(text, at);
+        uint64_t there = ordered(text, word), asked = ordered(text, load(query.tokens + i * text->width));
+        uint64_t beyond = left < text->per ? ~0ull >> left * bits : 0;
+        uint64_t differing = (there ^ asked) & ~beyond;
+        if (differing) {
+            verdict = (Verdict){i + __builtin_clzll(differing) / bits, there < asked ? -1 : 1};
+            break;
         }
     }
-    if (agree == length) return (Verdict){agree, 0};
-    uint32_t there = token_at(text, place + agree), asked = 0;
-    memcpy(&asked, query.tokens + agree * text->width, (size_t)text->width);
-    return (Verdict){agree, ranked(text, there) < ranked(text, asked) ? -1 : 1};
+    int64_t block = (place + verdict.agree) >> BLOCK_SHIFT;
+    if (likely(text->blocks[place >> BLOCK_SHIFT] == text->blocks[block + 1])) return verdict;
+    return compare_end(text, place, query.length, verdict);
 }
 
 uint64_t first_key(const Array *array, int64_t place) {
@@ -60,19 +76,20 @@ uint64_t first_key(const Array *array, int64_t place) {
     return key;
 }
 
-/* The lowest and the highest key of suffixes that begin with a query. */
-static void keys_of(const Array *array, Query query, uint64_t *lowest, uint64_t *highest) {
-    uint64_t low = 0, high = 0, ones = (1ull << array->token_bits) - 1;
+uint64_t query_key(const Array *array, Query query) {
+    uint64_t key = 0;
     for (int i = 0; i < array->key_tokens; i++) {
         uint32_t token = 0;
-        bool asked = i < query.length;
-        if (asked) memcpy(&token, query.tokens + i * array->text.width, (size_t)array->text.width);
-        token = ranked(&array->text, token);
-        low = low << array->token_bits | token;
-        high = high << array->token_bits | (asked ? token : ones);
+        if (i < query.length) memcpy(&token, query.tokens + i * array->text.width, (size_t)array->text.width);
+        key = key << array->token_bits | ranked(&array->text, token);
     }
-    *lowest = low;
-    *highest = high;
+    return key;
+}
+
+/* The highest key of suffixes that begin with a query, from the lowest. */
+static uint64_t highest_key(const Array *array, uint64_t lowest, int64_t length) {
+    int64_t open = array->key_tokens - length;
+    return open > 0 ? lowest | ((1ull << open * array->token_bits) - 1) : lowest;
 }
 
 /* How many keys are less than each value. All go side by side through the same steps. */
@@ -83,81 +100,118 @@ static void search_keys(const Array *array, const uint64_t *values, int64_t coun
     while (size > 0) {
         int64_t half = (size + 1) / 2;
         for (int64_t i = 0; i < count; i++)
-            if (keys[found[i] + half - 1] < values[i]) found[i] += half;
+            found[i] += half & -(int64_t)(keys[found[i] + half - 1] < values[i]);
         size -= half;
     }
 }
 
-/* The search for one end of a query's suffixes: it is in [low, high]. */
-typedef struct {
-    int64_t low, high;
-    int64_t agree_low, agree_high;  /* tokens that all between share with the query, from either side */
-    int64_t place, middle;
-} Search;
+/* How many keys are at most a value, where so many are known to be. */
+static int64_t keys_up_to(const Array *array, uint64_t value, int64_t known) {
+    int64_t low = known, step = 1, end = array->keys_count;
+    while (low + step <= end && array->keys[low + step - 1] <= value) {
+        low += step;
+        step *= 2;
+    }
+    int64_t high = low + step - 1 < end ? low + step - 1 : end;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (array->keys[middle] <= value) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
 
+/* An end of what agrees with a query lies in [from, to]; -1 where nothing is known of it. */
+typedef struct {
+    int64_t from, to;
+} Edge;
+
+/* The search for the place of a query: it is in [low, high]. The suffixes before `low` and at
+   `high` agree with it in so many tokens; those that agree as much begin at one edge and end
+   at the other. */
 typedef struct {
     Query query;
-    Search search;
-    int64_t upper_low, upper_high;  /* what is known about the other end */
+    int64_t low, high;
+    int64_t agree_low, agree_high;
+    Edge begins, ends;
 } Seeker;
 
-static void begin(const Array *array, Seeker *seekers, const Query *queries, int64_t count) {
-    uint64_t values[2 * BATCH];
-    int64_t found[2 * BATCH];
-    for (int64_t i = 0; i < count; i++) {
-        keys_of(array, queries[i], &values[i], &values[count + i]);
-        values[count + i]++;  /* 0 where it was the highest of all */
+/* Tokens that the suffix of a key shares with a query, fewer than the key holds. */
+static int64_t shared(Array *array, int64_t key, Query query, uint64_t lowest) {
+    uint64_t differing = array->keys[key] ^ lowest, ones = (1ull << array->token_bits) - 1;
+    int64_t most = query.length < array->key_tokens ? query.length : array->key_tokens;
+    int64_t same = 0;
+    for (int shift = array->token_bits * array->key_tokens; same < most; same++) {
+        shift -= array->token_bits;
+        if (differing >> shift & ones) break;
+        /* A 0 in a key may be the end of a document. */
+        if ((lowest >> shift & ones) == 0)
+            return compare(&array->text, suffix_at(array, key * STEP), query, 0).agree;
     }
-    search_keys(array, values, 2 * count, found);
-    for (int64_t i = 0; i < count; i++) {
-        int64_t below = found[i];
-        int64_t above = values[count + i] ? found[count + i] : array->keys_count;
-        int64_t low = below > 0 ? (below - 1) * STEP + 1 : 0;
-        int64_t high = above < array->keys_count ? above * STEP : array->count;
-        seekers[i] = (Seeker){.query = queries[i], .search = {.low = low, .high = high},
-                              .upper_low = low, .upper_high = high};
-        int64_t length = queries[i].length;
-        uint32_t last = 0;
-        memcpy(&last, queries[i].tokens + (length - 1) * array->text.width,
-               (size_t)array->text.width);
-        if (length <= array->key_tokens && last != 0 && below < above) {
-            /* These keys hold the whole query. (A 0 at its end could be a document's end.) */
-            seekers[i].search.high = below * STEP;
-            seekers[i].upper_low = (above - 1) * STEP + 1;
-        }
+    return same;
+}
+
+/* What the keys say of one query, `below` of which are less than its lowest. */
+static void begin_one(Array *array, Seeker *seeker, Query query, int64_t below, uint64_t lowest) {
+    int64_t above = keys_up_to(array, highest_key(array, lowest, query.length), below);
+    Edge unknown = {-1, -1};
+    *seeker = (Seeker){.query = query, .begins = unknown, .ends = unknown};
+    if (below > 0) {
+        seeker->low = (below - 1) * STEP + 1;
+        seeker->agree_low = shared(array, below - 1, query, lowest);
     }
+    seeker->high = array->count;
+    if (above < array->keys_count) {
+        seeker->high = above * STEP;
+        seeker->agree_high = shared(array, above, query, lowest);
+    }
+    if (query.length > array->key_tokens || below == above) return;
+    uint32_t last = 0;
+    size_t width = (size_t)array->text.width;
+    memcpy(&last, query.tokens + (query.length - 1) * array->text.width, width);
+    if (last == 0) return;
+    /* These keys hold the whole query. (A 0 at its end could be a document's end.) */
+    seeker->ends = (Edge){(above - 1) * STEP + 1, seeker->high};
+    seeker->high = below * STEP;
+    seeker->agree_high = query.length;
+}
+
+/* Halves what is left for a query by the suffix in the middle. */
+static inline void narrow(const Text *text, Seeker *seeker, int64_t middle, int64_t place, bool upper) {
+    int64_t low = seeker->low, high = seeker->high;
+    int64_t agree_low = seeker->agree_low, agree_high = seeker->agree_high;
+    Verdict verdict = compare(text, place, seeker->query, agree_low < agree_high ? agree_low : agree_high);
+    bool before = verdict.order < upper, more = verdict.agree > (before ? agree_low : agree_high);
+    Edge *edge = before ? &seeker->begins : &seeker->ends;
+    Edge seen = before ? (Edge){low, middle} : (Edge){middle + 1, high};
+    *edge = more ? seen : *edge;
+    seeker->low = before ? middle + 1 : low;
+    seeker->high = before ? high : middle;
+    seeker->agree_low = before ? verdict.agree : agree_low;
+    seeker->agree_high = before ? agree_high : verdict.agree;
 }
 
 /* Takes one step of every search that is not done. `active` lists them; returns how many. */
 static int64_t step_all(Array *array, Seeker *seekers, int *active, int64_t count, bool upper) {
-    for (int64_t i = 0; i < count; i++) {
-        Search *search = &seekers[active[i]].search;
-        search->middle = search->low + (search->high - search->low) / 2;
-        announce_suffix(array, search->middle);
-    }
+    int64_t middles[BATCH], places[BATCH], left = 0;
     const Text *text = &array->text;
     for (int64_t i = 0; i < count; i++) {
-        Search *search = &seekers[active[i]].search;
-        search->place = suffix_at(array, search->middle);
-        prefetch(text->bytes + search->place * text->width);
-        prefetch(&text->blocks[search->place >> BLOCK_SHIFT]);
+        const Seeker *seeker = &seekers[active[i]];
+        middles[i] = seeker->low + (seeker->high - seeker->low) / 2;
+        announce_suffix(array, middles[i]);
     }
-    int64_t left = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const Seeker *seeker = &seekers[active[i]];
+        places[i] = suffix_at(array, middles[i]);
+        int64_t from = seeker->agree_low < seeker->agree_high ? seeker->agree_low : seeker->agree_high;
+        prefetch(text->bytes + (places[i] + from) * text->width);
+        prefetch(&text->blocks[places[i] >> BLOCK_SHIFT]);
+    }
     for (int64_t i = 0; i < count; i++) {
         Seeker *seeker = &seekers[active[i]];
-        Search *search = &seeker->search;
-        int64_t from = search->agree_low < search->agree_high ? search->agree_low : search->agree_high;
-        Verdict verdict = compare(text, search->place, seeker->query, from);
-        if (verdict.order < 0 || (upper && verdict.order == 0)) {
-            search->low = search->middle + 1;
-            search->agree_low = verdict.agree;
-        } else {
-            search->high = search->middle;
-            search->agree_high = verdict.agree;
-            if (verdict.order > 0) seeker->upper_high = search->middle;
-            else if (search->middle >= seeker->upper_low) seeker->upper_low = search->middle + 1;
-        }
-        if (search->low < search->high) active[left++] = active[i];
+        narrow(text, seeker, middles[i], places[i], upper);
+        active[left] = active[i];
+        left += seeker->low < seeker->high;
     }
     return left;
 }
@@ -166,7 +220,7 @@ static void run(Array *array, Seeker *seekers, int64_t count, bool upper) {
     int active[BATCH];
     int64_t left = 0;
     for (int64_t i = 0; i < count; i++)
-        if (seekers[i].search.low < seekers[i].search.high) active[left++] = (int)i;
+        if (seekers[i].low < seekers[i].high) active[left++] = (int)i;
     while (left > 0) left = step_all(array, seekers, active, left, upper);
 }
 
@@ -192,46 +246,123 @@ static void find_followed(Array *array, Range *range, int64_t length) {
     else range->from = low;
 }
 
-static void find_batch(Array *array, const Query *queries, int64_t count, bool ends, Range *ranges) {
-    Seeker seekers[BATCH];
-    begin(array, seekers, queries, count);
+/* The ranges of queries, from what their seekers know. */
+static void find_ends(Array *array, Seeker *seekers, int64_t count, Range *ranges) {
     run(array, seekers, count, false);
     for (int64_t i = 0; i < count; i++) {
         Seeker *seeker = &seekers[i];
-        int64_t low = seeker->search.low, high = seeker->upper_high;
-        ranges[i].low = low;
-        seeker->search = (Search){.low = low > seeker->upper_low ? low : seeker->upper_low,
-                                  .high = high > low ? high : low};
+        int64_t low = seeker->low, agree = seeker->agree_high;
+        Edge none = {low, low}, ends = agree == seeker->query.length ? seeker->ends : none;
+        ranges[i] = (Range){low, low, low, low};
+        seeker->low = ends.from;
+        seeker->high = ends.to;
+        seeker->agree_low = seeker->agree_high = 0;
     }
     run(array, seekers, count, true);
-    for (int64_t i = 0; i < count; i++) {
-        ranges[i].high = seekers[i].search.low;
-        ranges[i].from = ranges[i].low;
-        ranges[i].to = ranges[i].high;
-        if (ends) find_followed(array, &ranges[i], queries[i].length);
+    for (int64_t i = 0; i < count; i++) ranges[i].high = ranges[i].to = seekers[i].low;
+}
+
+static void begin(Array *array, Seeker *seekers, const Query *queries, int64_t count) {
+    uint64_t lowest[BATCH];
+    int64_t below[BATCH];
+    for (int64_t i = 0; i < count; i++) lowest[i] = query_key(array, queries[i]);
+    search_keys(array, lowest, count, below);
+    for (int64_t i = 0; i < count; i++) begin_one(array, &seekers[i], queries[i], below[i], lowest[i]);
+}
+
+void find(Array *array, const Query *queries, int64_t count, bool followed, Range *ranges) {
+    Seeker seekers[BATCH];
+    for (int64_t i = 0; i < count; i += BATCH) {
+        int64_t batch = count - i < BATCH ? count - i : BATCH;
+        begin(array, seekers, queries + i, batch);
+        find_ends(array, seekers, batch, ranges + i);
+        for (int64_t j = i; followed && j < i + batch; j++) find_followed(array, &ranges[j], queries[j].length);
     }
 }
 
-void find(Array *array, const Query *queries, int64_t count, bool ends, Range *ranges) {
-    for (int64_t i = 0; i < count; i += BATCH)
-        find_batch(array, queries + i, count - i < BATCH ? count - i : BATCH, ends, ranges + i);
+/* How much of a query occurs: it stands between suffixes that agree with it longest. */
+static void shorten(Seeker *seeker) {
+    int64_t low = seeker->agree_low, high = seeker->agree_high;
+    int64_t at = seeker->low, longest = low > high ? low : high;
+    seeker->query.length = longest;
+    if (low < longest) seeker->begins = (Edge){at, at};
+    if (high < longest) seeker->ends = (Edge){at, at};
 }
 
-void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths) {
-    for (int64_t i = 0; i < count; i += BATCH) {
-        Seeker seekers[BATCH];
-        int64_t batch = count - i < BATCH ? count - i : BATCH;
-        begin(array, seekers, queries + i, batch);
-        run(array, seekers, batch, false);
-        /* The suffixes on either side of where the query would stand agree with it longest. */
-        for (int64_t j = 0; j < batch; j++) {
-            int64_t at = seekers[j].search.low, longest = 0;
-            for (int64_t index = at > 0 ? at - 1 : 0; index <= at && index < array->count; index++) {
-                int64_t place = suffix_at(array, index);
-                int64_t agree = compare(&array->text, place, queries[i + j], 0).agree;
-                if (agree > longest) longest = agree;
+/* How often the longest beginnings occur, from what was seen when they were found. */
+static void count_longest(Array *array, Seeker *seekers, int64_t count, int64_t *counts) {
+    Query unseen[BATCH];
+    Range ranges[BATCH];
+    int64_t kept = 0, others = 0, of_kept[BATCH], of_others[BATCH];
+    for (int64_t i = 0; i < count; i++) {
+        Seeker seeker = seekers[i];
+        counts[i] = 0;
+        if (seeker.query.length == 0) continue;
+        if (seeker.begins.from < 0 || seeker.ends.from < 0) {
+            of_others[others] = i;
+            unseen[others++] = seeker.query;
+            continue;
+        }
+        seeker.low = seeker.begins.from;
+        seeker.high = seeker.begins.to;
+        seeker.agree_low = 0;
+        seeker.agree_high = seeker.query.length;
+        of_kept[kept] = i;
+        seekers[kept++] = seeker;
+    }
+    find_ends(array, seekers, kept, ranges);
+    for (int64_t i = 0; i < kept; i++) counts[of_kept[i]] = ranges[i].high - ranges[i].low;
+    find(array, unseen, others, false, ranges);
+    for (int64_t i = 0; i < others; i++) counts[of_others[i]] = ranges[i].high - ranges[i].low;
+}
+
+/* Some of the queries of `find_longest`, at most BATCH. */
+static void longest_of(Array *array, const Query *queries, const int64_t *which, int64_t count,
+                       int64_t *lengths, int64_t *counts) {
+    Seeker seekers[BATCH];
+    Query asked[BATCH] = {{0}};
+    int64_t found[BATCH];
+    for (int64_t i = 0; i < count; i++) asked[i] = queries[which[i]];
+    begin(array, seekers, asked, count);
+    run(array, seekers, count, false);
+    for (int64_t i = 0; i < count; i++) {
+        shorten(&seekers[i]);
+        lengths[which[i]] = seekers[i].query.length;
+    }
+    if (counts == NULL) return;
+    count_longest(array, seekers, count, found);
+    for (int64_t i = 0; i < count; i++) counts[which[i]] = found[i];
+}
+
+/* Whether what begins between two places needs no search: matches never end earlier than those
+   that begin before them, and the shorter of two that end together occurs no more rarely. */
+static bool decided(const int64_t *lengths, const int64_t *counts, int64_t before, int64_t after) {
+    bool together = before + lengths[before] == after + lengths[after];
+    return together && (counts == NULL || counts[before] == counts[after]);
+}
+
+/* Every STRIDEth place of a text is looked at first, then those between that are not decided. */
+#define STRIDE 4
+
+void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths, int64_t *counts) {
+    int64_t which[BATCH];
+    for (int64_t from = 0; from < count; from += STRIDE * BATCH) {
+        int64_t to = from + STRIDE * BATCH < count ? from + STRIDE * BATCH : count;
+        for (int64_t step = STRIDE; step > 0; step /= 2) {
+            int64_t wanted = 0, apart = step == STRIDE ? step : 2 * step;
+            for (int64_t at = step == STRIDE ? from : from + step; at < to; at += apart) {
+                if (step < STRIDE && at + step < to && decided(lengths, counts, at - step, at + step)) {
+                    lengths[at] = lengths[at - step] - step;
+                    if (counts) counts[at] = counts[at - step];
+                    continue;
+                }
+                which[wanted++] = at;
+                if (wanted == BATCH) {
+                    longest_of(array, queries, which, wanted, lengths, counts);
+                    wanted = 0;
+                }
             }
-            lengths[i + j] = longest;
+            longest_of(array, queries, which, wanted, lengths, counts);
         }
     }
 }

@@ -8,6 +8,9 @@
 /* One key for this many suffixes. */
 #define STEP 256
 
+/* Queries that go side by side. */
+#define BATCH 64
+
 typedef struct {
     Text text;
     const uint8_t *packed;  /* places of the suffixes, in their order, `bits` bits each */
@@ -35,11 +38,19 @@ typedef struct {
 
 uint64_t first_key(const Array *array, int64_t place);
 
-/* Finds many queries at once; what goes on is looked for only where it is wanted. */
+/* The lowest key of suffixes that begin with a query. */
+uint64_t query_key(const Array *array, Query query);
+
+/* Finds many queries at once, each with eight bytes of room after it; what goes on is looked for
+   only where it is wanted. */
 void find(Array *array, const Query *queries, int64_t count, bool followed, Range *ranges);
 
-/* The longest beginning of each query that occurs. */
-void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths);
+/* How often each row of `length` tokens occurs; false where memory ends. See rows.c. */
+bool count_rows(Array *array, const uint8_t *tokens, int64_t length, int64_t count, int64_t *counts);
+
+/* The longest beginning of each query that occurs, and how often it does where that is wanted.
+   Each query is the one before without its first token. */
+void find_longest(Array *array, const Query *queries, int64_t count, int64_t *lengths, int64_t *counts);
 
 static inline int64_t suffix_at(Array *array, int64_t index) {
     int64_t bit = index * array->bits;

@@ -124,14 +124,18 @@ static PyObject *suffixes_range(PyObject *object, PyObject *tokens) {
                          (long long)range.to);
 }
 
-/* Many queries, in shares. */
+/* Many queries, in shares: those of a list, or the rows of some tokens where `rows` is given. */
 typedef struct {
     Array *array;
-    const Query *queries;
     int64_t count;
+    const Query *queries;
+    const uint8_t *rows;
+    int64_t row_length;
     bool followed;
     Range *ranges;
     int64_t *lengths;   /* look for the longest beginnings instead, where given */
+    int64_t *counts;    /* of those, or of rows */
+    bool failed;        /* memory ended */
 } Search;
 
 static void search_share(void *work, int thread, int threads) {
@@ -139,14 +143,22 @@ static void search_share(void *work, int thread, int threads) {
     int64_t from = search->count / threads * thread;
     int64_t to = thread == threads - 1 ? search->count : search->count / threads * (thread + 1);
     Array local = *search->array;
-    if (search->lengths) find_longest(&local, search->queries + from, to - from, search->lengths + from);
-    else find(&local, search->queries + from, to - from, search->followed, search->ranges + from);
+    int64_t *counts = search->counts ? search->counts + from : NULL;
+    if (search->rows) {
+        int64_t bytes = search->row_length * local.text.width;
+        const uint8_t *rows = search->rows + from * bytes;
+        if (!count_rows(&local, rows, search->row_length, to - from, counts)) search->failed = true;
+    } else if (search->lengths) {
+        find_longest(&local, search->queries + from, to - from, search->lengths + from, counts);
+    } else {
+        find(&local, search->queries + from, to - from, search->followed, search->ranges + from);
+    }
     if (local.damaged) search->array->damaged = true;
 }
 
-static void search_all(Search *search, int threads) {
-    int64_t most = search->count / SHARE + 1;
-    in_parallel(search_share, search, threads < most ? threads : (int)most);
+static bool search_all(Search search, int threads) {
+    int64_t most = search.count / SHARE + 1;
+    return in_parallel(search_share, &search, threads < most ? threads : (int)most) && !search.failed;
 }
 
 /* What a batch of queries is made of and answered in. */
@@ -199,7 +211,8 @@ static PyObject *suffixes_find_spans(PyObject *object, PyObject *args) {
         Py_BEGIN_ALLOW_THREADS
         for (int64_t i = 0; i < count; i++)
             batch.queries[i] = (Query){asked.bytes + starts[i] * width, ends[i] - starts[i]};
-        search_all(&(Search){&self->array, batch.queries, count, followed, batch.ranges, NULL}, threads);
+        search_all((Search){&self->array, count, batch.queries, .followed = followed, .ranges = batch.ranges},
+                   threads);
         memcpy(views[2].buf, batch.ranges, (size_t)count * sizeof(Range));
         Py_END_ALLOW_THREADS
         if (whole(self)) result = Py_NewRef(Py_None);
@@ -233,7 +246,7 @@ static PyObject *suffixes_count_each(PyObject *object, PyObject *args) {
     }
     if (fine) {
         Py_BEGIN_ALLOW_THREADS
-        search_all(&(Search){&self->array, batch.queries, count, false, batch.ranges, NULL}, threads);
+        search_all((Search){&self->array, count, batch.queries, .ranges = batch.ranges}, threads);
         Py_END_ALLOW_THREADS
         int64_t *counts = out.buf;
         for (int64_t i = 0; i < count; i++) counts[i] = batch.ranges[i].high - batch.ranges[i].low;
@@ -246,30 +259,63 @@ static PyObject *suffixes_count_each(PyObject *object, PyObject *args) {
     return result;
 }
 
-/* longest(tokens, out, threads): of what begins at each token, how much occurs. */
-static PyObject *suffixes_longest(PyObject *object, PyObject *args) {
+/* count_rows(tokens, length, out, threads): how often each row of so many tokens occurs. */
+static PyObject *suffixes_count_rows(PyObject *object, PyObject *args) {
     Suffixes *self = (Suffixes *)object;
-    PyObject *tokens, *out_given;
+    PyObject *tokens, *given;
+    long long length;
     int threads;
-    if (!PyArg_ParseTuple(args, "OOi", &tokens, &out_given, &threads)) return NULL;
+    if (!PyArg_ParseTuple(args, "OLOi", &tokens, &length, &given, &threads)) return NULL;
     Asked asked;
     if (!ask(tokens, self->array.text.width, self->vocabulary, &asked)) return NULL;
-    Py_buffer out;
+    Py_buffer out = {0};
     PyObject *result = NULL;
-    if (buffer_of(out_given, "out", 8, asked.length, PyBUF_WRITABLE, &out)) {
-        Batch batch = {0};
-        if (batch_open(&batch, asked.length)) {
-            int width = self->array.text.width;
-            Py_BEGIN_ALLOW_THREADS
-            for (int64_t i = 0; i < asked.length; i++)
-                batch.queries[i] = (Query){asked.bytes + i * width, asked.length - i};
-            search_all(&(Search){&self->array, batch.queries, asked.length, false, NULL, out.buf}, threads);
-            Py_END_ALLOW_THREADS
-            if (whole(self)) result = Py_NewRef(Py_None);
-            batch_close(&batch);
-        }
+    if (length < 1) PyErr_SetNone(QueryError);
+    else if (buffer_of(given, "out", 8, asked.length / length, PyBUF_WRITABLE, &out)) {
+        bool fine;
+        Search search = {&self->array, asked.length / length, .rows = asked.bytes, .row_length = length,
+                         .counts = out.buf};
+        Py_BEGIN_ALLOW_THREADS
+        fine = search_all(search, threads);
+        Py_END_ALLOW_THREADS
+        if (!fine) PyErr_NoMemory();
+        else if (whole(self)) result = Py_NewRef(Py_None);
         PyBuffer_Release(&out);
     }
+    ask_close(&asked);
+    return result;
+}
+
+/* longest(tokens, lengths, counts, threads): of what begins at each token, how much occurs, and how
+   often where that is not None. */
+static PyObject *suffixes_longest(PyObject *object, PyObject *args) {
+    Suffixes *self = (Suffixes *)object;
+    PyObject *tokens, *given[2];
+    int threads;
+    if (!PyArg_ParseTuple(args, "OOOi", &tokens, &given[0], &given[1], &threads)) return NULL;
+    Asked asked;
+    if (!ask(tokens, self->array.text.width, self->vocabulary, &asked)) return NULL;
+    Py_buffer views[2] = {{0}};
+    Batch batch = {0};
+    PyObject *result = NULL;
+    bool fine = buffer_of(given[0], "lengths", 8, asked.length, PyBUF_WRITABLE, &views[0]) &&
+                (given[1] == Py_None ||
+                 buffer_of(given[1], "counts", 8, asked.length, PyBUF_WRITABLE, &views[1])) &&
+                batch_open(&batch, asked.length);
+    if (fine) {
+        int width = self->array.text.width;
+        Py_BEGIN_ALLOW_THREADS
+        for (int64_t i = 0; i < asked.length; i++)
+            batch.queries[i] = (Query){asked.bytes + i * width, asked.length - i};
+        search_all((Search){&self->array, asked.length, batch.queries, .lengths = views[0].buf,
+                            .counts = views[1].buf},
+                   threads);
+        Py_END_ALLOW_THREADS
+        if (whole(self)) result = Py_NewRef(Py_None);
+    }
+    batch_close(&batch);
+    for (int i = 0; i < 2; i++)
+        if (views[i].obj) PyBuffer_Release(&views[i]);
     ask_close(&asked);
     return result;
 }
@@ -398,6 +444,7 @@ static PyMethodDef methods[] = {
     {"range", suffixes_range, METH_O, "Where they are: the first, the end; and of those that go on."},
     {"find_spans", suffixes_find_spans, METH_VARARGS, "The ranges of stretches of tokens."},
     {"count_each", suffixes_count_each, METH_VARARGS, "How often each query of a list occurs."},
+    {"count_rows", suffixes_count_rows, METH_VARARGS, "How often each row of tokens occurs."},
     {"longest", suffixes_longest, METH_VARARGS, "How much of what begins at each token occurs."},
     {"following", suffixes_following, METH_VARARGS, "What follows in a range of suffixes."},
     {"places", suffixes_places, METH_VARARGS, "The places of a range of suffixes."},
