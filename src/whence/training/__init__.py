@@ -20,7 +20,8 @@ run            open a recorded training
 replay         a training with other document weights, opened
 replays        making them
 reverse        the derivative of a run by document weights
-workers        making them in other processes
+stacked        several of them as one computation
+many           making many: stacks, worker processes, Ray
 recorder       the journal of somebody's own loop
 callback       the same for the Hugging Face Trainer
 adapters       checkpoints of LoRA and its kin
