@@ -88,6 +88,7 @@ PUBLIC = {
         "Verdict",
         "index_of",
         "read_behaviors",
+        "read_bergson",
     ],
     "corpus": [
         "Branch",

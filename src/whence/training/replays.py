@@ -8,6 +8,7 @@ that can change it, and is never made twice; an interrupted one goes on where it
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -241,10 +242,21 @@ def seal(run: Run, wanted: Wanted) -> None:
         write_json(temporary / RECORD, wanted.record(run))
         shutil.copyfile(work / JOURNAL, temporary / JOURNAL)
         checkpoints = work / CHECKPOINTS
-        shutil.copytree(checkpoints / folder_name(run.steps), temporary / MODEL)
+        shutil.copytree(
+            checkpoints / folder_name(run.steps), temporary / MODEL, copy_function=_link
+        )
         if wanted.keep_checkpoints:
             shutil.copytree(
                 checkpoints,
                 temporary / CHECKPOINTS,
+                copy_function=_link,
                 ignore=shutil.ignore_patterns(folder_name(run.steps)),
             )
+
+
+def _link(source: str, place: str) -> None:
+    """A second name for a file that nothing writes to again; a copy where there are no links."""
+    try:
+        os.link(source, place)
+    except OSError:
+        shutil.copy2(source, place)
