@@ -39,6 +39,13 @@ def test_a_group_has_the_sum_of_its_documents(run, demo_world, scores):
 
 def test_parts_add_up(run, demo_world, scores):
     split = through_run_by_part(Documents(run), demo_world.questions()[:1])
-    assert {"L0.attention", "L0.MLP", "L1.attention", "L1.MLP", "embedding"} <= split.keys()
-    total = sum(part.values for part in split.values())
-    assert total[0] == pytest.approx(scores.values[0], rel=1e-3, abs=1e-3)
+    assert {"L0.H0", "L0.H3", "L0.MLP", "L1.H0", "L1.MLP", "embedding"} <= split.keys()
+    whole = split.pop("model").values[0]
+    assert whole == pytest.approx(scores.values[0], rel=1e-3, abs=1e-3)
+    total = sum(part.values[0] for part in split.values())
+    assert total == pytest.approx(whole, rel=1e-3, abs=1e-4 * np.abs(whole).max())
+    assert "not split" not in split
+    coarse = through_run_by_part(Documents(run), demo_world.questions()[:1], heads=False)
+    heads = sum(part.values for name, part in split.items() if name.startswith("L1.H"))
+    expected = coarse["L1.attention"].values
+    assert heads == pytest.approx(expected, rel=1e-3, abs=1e-4 * np.abs(expected).max())

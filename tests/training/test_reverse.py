@@ -225,3 +225,36 @@ def test_the_update_and_its_derivative_agree_with_autograd():
     got = [each[k] for k in range(3) for each in pulled] + raw
     for mine, theirs in zip(got, expected, strict=True):
         assert torch.allclose(mine[0], theirs, rtol=1e-10)
+
+
+def test_a_split_is_what_its_parts_are_one_by_one(gpt2, found):
+    names = list(finals(gpt2))
+    parts = {
+        "MLPs": [n for n in names if ".mlp." in n],
+        "rest": [n for n in names if ".mlp." not in n],
+    }
+
+    def split(module, batch, through):
+        """Each document's own gradient, by autograd."""
+        named = dict(module.named_parameters())
+        rows = []
+        for document in range(int(batch.documents.max()) + 1):
+            weights = torch.zeros(int(batch.documents.max()) + 1, dtype=torch.float64)
+            weights[document] = 1
+            grads = torch.autograd.grad(batch_loss(module, batch, weights), list(named.values()))
+            each = dict(zip(named, grads, strict=True))
+            rows.append(
+                torch.stack(
+                    [
+                        torch.stack([(through[n] * each[n]).flatten(1).sum(1) for n in p]).sum(0)
+                        for p in parts.values()
+                    ],
+                    dim=1,
+                )
+            )
+        return torch.stack(rows, dim=2)
+
+    got = weight_gradients(gpt2, finals(gpt2), split=(split, 2))
+    expected = weight_gradients(gpt2, finals(gpt2), parts=parts)
+    assert (got[:, 0] == found).all()
+    assert got[:, 1:] == pytest.approx(expected, rel=1e-8, abs=1e-12)

@@ -25,7 +25,7 @@ from whence.models.opened import (
     open_model,
     open_tokenizer,
 )
-from whence.models.parts import parameter_parts
+from whence.models.parts import Piece, head_parts, parameter_parts
 from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, plan, rows_of, run_rows
 from whence.models.scoring import sum_rows, target_log_probabilities, value_tensor, values
 from whence.models.sites import LayerSites, Sites, find_sites
@@ -36,6 +36,7 @@ __all__ = [
     "EncodedPrompt",
     "LayerSites",
     "Model",
+    "Piece",
     "Row",
     "Score",
     "Sites",
@@ -48,6 +49,7 @@ __all__ = [
     "encode_prompt",
     "find_sites",
     "greedy",
+    "head_parts",
     "log_probabilities",
     "memory_needed",
     "open_model",

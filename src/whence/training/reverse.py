@@ -31,14 +31,14 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from whence.core.errors import RunError
 from whence.core.progress import Bar, bar
@@ -53,6 +53,14 @@ from whence.training.run import Run
 
 GRADIENT_MEMORY = 1 << 30
 """Bytes for kept states, when nobody says otherwise."""
+
+
+Split = Callable[[nn.Module, Batch, Mapping[str, Tensor]], Float[Tensor, "behavior part document"]]
+"""Splits < direction, gradient of each document > over parts of the model, for one batch.
+
+It is given the module, the batch with its documents numbered from 0, and for each parameter a
+direction a behavior.
+"""
 
 
 @dataclass(eq=False, slots=True)
@@ -70,6 +78,7 @@ class _Reversal:
     weights: Float[Tensor, " document"]
     adjoint: _Adjoint
     parts: list[list[int]]
+    split: Split | None
     found: Float[np.ndarray, "behavior part document"]
     slots: int
     shown: Bar
@@ -80,6 +89,7 @@ def weight_gradients(
     finals: Mapping[str, Float[Tensor, " behavior *shape"]],
     *,
     parts: Mapping[str, Sequence[str]] | None = None,
+    split: tuple[Split, int] | None = None,
     memory: int = GRADIENT_MEMORY,
 ) -> Float[np.ndarray, "behavior part document"]:
     """The derivative of functions of a run's final parameters by each document's loss weight.
@@ -92,6 +102,8 @@ def weight_gradients(
             through its own parameters' gradients, and parts that hold every parameter once add
             up to the whole. Each costs one more pass a step and behavior. None means one part,
             the whole model.
+        split: in place of `parts`, a function that gives all parts of a step at once, and how
+            many parts there are; the whole model then comes first.
         memory: bytes for states that are kept; more means fewer steps made twice. At least
             three states are held, whatever it says.
 
@@ -107,6 +119,7 @@ def weight_gradients(
     with numerics(run.recipe), bar("back through the run", run.steps, "step") as shown:
         last = load_checkpoint(run.checkpoint(run.steps).path, run.recipe)
         numbered = _numbered(last, parts)
+        count = len(numbered) or 1 + (0 if split is None else split[1])
         job = _Reversal(
             run=run,
             weights=torch.ones(
@@ -114,7 +127,8 @@ def weight_gradients(
             ),
             adjoint=_at_the_end(last, finals),
             parts=numbered,
-            found=np.zeros((n_behaviors, len(numbered) or 1, n_documents)),
+            split=None if split is None else split[0],
+            found=np.zeros((n_behaviors, count, n_documents)),
             slots=max(3, memory // _bytes(last)),
             shown=shown,
         )
@@ -126,7 +140,7 @@ def weight_gradients(
 
 def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[list[int]]:
     """Each part's parameters by their number; none at all where the whole is asked for."""
-    names = [n for n, p in state.module.named_parameters() if p.requires_grad]
+    names = _names(state)
     number = {name: i for i, name in enumerate(names)}
     for part, members in (parts or {}).items():
         for name in members:
@@ -140,8 +154,13 @@ def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[l
     return [[number[name] for name in members] for members in (parts or {}).values()]
 
 
+def _names(state: State) -> list[str]:
+    """Of the trained parameters."""
+    return [n for n, p in state.module.named_parameters() if p.requires_grad]
+
+
 def _at_the_end(last: State, finals: Mapping[str, Tensor]) -> _Adjoint:
-    names = [n for n, p in last.module.named_parameters() if p.requires_grad]
+    names = _names(last)
     missing = [n for n in names if n not in finals]
     if missing:
         raise RunError(
@@ -210,6 +229,11 @@ def _pull_back(job: _Reversal, state: State) -> None:
         by_document = _by_part(job, raw, through, weights, behavior) or [curved[-1]]
         for part, found in enumerate(by_document):
             job.found[behavior, part, documents.cpu().numpy()] += found.double().cpu().numpy()
+    if job.split is not None:
+        if plan.dropout:
+            torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
+        by_part = job.split(state.module, local, dict(zip(_names(state), through, strict=True)))
+        job.found[:, 1:, documents.cpu().numpy()] += by_part.cpu().numpy()
     job.adjoint = here
     job.shown.update()
 
