@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from whence.attribution import through_run, through_run_by_part
+from whence.attribution import through_run, through_run_by_part, through_run_integrated
 from whence.interventions import Documents
 from whence.training import Recipe, train
 
@@ -49,3 +49,23 @@ def test_parts_add_up(run, demo_world, scores):
     heads = sum(part.values for name, part in split.items() if name.startswith("L1.H"))
     expected = coarse["L1.attention"].values
     assert heads == pytest.approx(expected, rel=1e-3, abs=1e-4 * np.abs(expected).max())
+
+
+def test_integrated_over_the_way_it_predicts_removals_better_than_at_its_start(
+    run, demo_world, scores
+):
+    questions = demo_world.questions()[:2]
+    documents = Documents(run, workers=1)
+    for row in range(2):
+        named = [scores.causes[i].id for i in np.argsort(-scores.values[row])[:5]]
+        keep = np.array([[c.id not in named for c in documents.causes]])
+        both = np.concatenate([np.ones_like(keep), keep])
+        with_them, without = documents.measure([questions[row]], both)[0]
+        measured = with_them - without
+        first = np.nansum(scores.values[row, ~keep[0]])
+        middle = through_run_integrated(documents, [questions[row]], named, points=1)
+        found = through_run_integrated(documents, [questions[row]], named, points=4)
+        whole = np.nansum(found.values)
+        print(measured, first, np.nansum(middle.values), whole)
+        assert abs(whole - measured) < 0.5 * abs(first - measured)
+        assert np.isfinite(found.values).sum() == 5

@@ -11,7 +11,7 @@ import torch
 from whence.core import Behavior
 from whence.core.errors import RunError
 from whence.models import encode, value_tensor, values
-from whence.training import Recipe, train, weight_gradients
+from whence.training import Recipe, Split, reverse, train, weight_gradients
 from whence.training.checkpoints import load_checkpoint
 from whence.training.losses import batch_loss
 from whence.training.optimizer import (
@@ -254,7 +254,58 @@ def test_a_split_is_what_its_parts_are_one_by_one(gpt2, found):
             )
         return torch.stack(rows, dim=2)
 
-    got = weight_gradients(gpt2, finals(gpt2), split=(split, 2))
+    got = weight_gradients(gpt2, finals(gpt2), split=Split(("MLPs", "rest"), split))
     expected = weight_gradients(gpt2, finals(gpt2), parts=parts)
     assert (got[:, 0] == found).all()
     assert got[:, 1:] == pytest.approx(expected, rel=1e-8, abs=1e-12)
+
+
+def test_a_killed_pass_goes_on_and_finds_the_same(gpt2, found, monkeypatch):
+    real, steps = reverse._pull_back, []
+
+    def killed(job, state):
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        steps.append(state.step)
+        real(job, state)
+
+    monkeypatch.setattr(reverse, "SAVE_EVERY_SECONDS", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(reverse, "_pull_back", killed)
+        with pytest.raises(KeyboardInterrupt):
+            weight_gradients(gpt2, finals(gpt2))
+    (place,) = (gpt2.path / reverse.UNFINISHED).glob("*")
+    assert [p.name for p in place.glob("step-*")] == ["step-00000006"]
+    again = []
+
+    def watched(job, state):
+        again.append(state.step)
+        real(job, state)
+
+    monkeypatch.setattr(reverse, "_pull_back", watched)
+    assert (weight_gradients(gpt2, finals(gpt2))[:, 0] == found).all()
+    assert (steps, again) == ([9, 8, 7, 6], [5, 4, 3, 2, 1, 0])
+    assert not place.exists()
+
+
+def test_the_slope_where_weights_are_not_one(gpt2, found):
+    document = int(largest(found, 1)[0])
+    weights = np.ones(gpt2.corpus().n_documents)
+    weights[document] = 0.5
+    replay = gpt2.replay(weights, keep_checkpoints=True)
+    model = replay.model()
+    names, parameters = zip(*model.module.named_parameters(), strict=True)
+    each = [
+        torch.autograd.grad(value_tensor(model, encode(model, b)), parameters) for b in BEHAVIORS
+    ]
+    ends = {n: torch.stack([g[i] for g in each]) for i, n in enumerate(names)}
+    got = weight_gradients(gpt2, ends, at=replay)[:, 0, document]
+
+    def at(weight):
+        weights[document] = weight
+        return values(gpt2.replay(weights).model(), BEHAVIORS)
+
+    assert got == pytest.approx((at(0.5 + 1e-4) - at(0.5 - 1e-4)) / 2e-4, rel=1e-5)
+    assert got != pytest.approx(found[:, document], rel=1e-2)
+    with pytest.raises(RunError, match="keep_checkpoints"):
+        weight_gradients(gpt2, ends, at=gpt2.replay(weights))

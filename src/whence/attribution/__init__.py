@@ -9,6 +9,8 @@ tracin          documents: gradient similarity along the recorded run
 similarity      documents: gradient similarity at one checkpoint
 influence       documents: EK-FAC, Gauss-Newton, SOURCE, TRAK
 through_run     documents: the derivative through the whole recorded run
+by_part         the same by part of the model, heads included
+integrated_run  the same integrated from a set's presence to its absence
 streaming       a corpus past a model, for all of these
 layer_gradients, row_gradients, gradients   what they are made of
 memorization    what a document did to the model's grasp of that very document
@@ -27,6 +29,7 @@ from whence.attribution.influence import (
     trak,
 )
 from whence.attribution.inputs import gradient_x_input, integrated_gradients
+from whence.attribution.integrated_run import through_run_integrated
 from whence.attribution.lookup import bm25, embedding, exact_spans, random_order
 from whence.attribution.memorization import (
     NEVER,
@@ -96,6 +99,7 @@ __all__ = [
     "subset_regression",
     "through_run",
     "through_run_by_part",
+    "through_run_integrated",
     "tracin",
     "trak",
 ]

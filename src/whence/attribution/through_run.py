@@ -24,7 +24,7 @@ from whence.attribution.gradients import behavior_gradients
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.interventions import Documents
 from whence.models import Piece, head_parts, parameter_parts
-from whence.training import GRADIENT_MEMORY, weight_gradients
+from whence.training import GRADIENT_MEMORY, Split, weight_gradients
 
 
 def through_run(
@@ -99,7 +99,7 @@ def _differentiated(
     names, split = ["model"], None
     if parts is not None:
         splitter = Splitter(model.module, parts)
-        split = (splitter, len(parts))
+        split = Split(tuple(parts), splitter)
         names += parts
     found = weight_gradients(run, finals, split=split, memory=memory)
     if parts is not None and splitter.missing:

@@ -40,7 +40,7 @@ from whence.training.published import PublishedRun, open_olmo, open_pythia
 from whence.training.recipe import Recipe
 from whence.training.recorder import Recorder, record
 from whence.training.replay import Replay
-from whence.training.reverse import GRADIENT_MEMORY, weight_gradients
+from whence.training.reverse import GRADIENT_MEMORY, Split, weight_gradients
 from whence.training.run import Run, open_run
 from whence.training.trainer import train
 
@@ -60,6 +60,7 @@ __all__ = [
     "RecorderCallback",
     "Replay",
     "Run",
+    "Split",
     "adam_state",
     "document_batches",
     "document_likelihoods",

@@ -31,25 +31,35 @@ References:
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from whence.core.arrays import save_array
+from whence.core.environment import code_digest
 from whence.core.errors import RunError
 from whence.core.progress import Bar, bar
+from whence.core.records import building, check_digests, digest
 from whence.core.seeds import derive
 from whence.training.batch import Batch
-from whence.training.checkpoints import State, load_checkpoint
-from whence.training.loop import advance
+from whence.training.checkpoints import State, folder_name, load_checkpoint
+from whence.training.loop import SAVE_EVERY_SECONDS, advance
 from whence.training.losses import batch_loss
 from whence.training.numerics import DTYPES, numerics
 from whence.training.optimizer import Moments, clip, pull_back_adamw, pull_back_clip
+from whence.training.replay import Replay
 from whence.training.run import Run
+
+UNFINISHED = ".through-run"
 
 GRADIENT_MEMORY = 1 << 30
 """Bytes for kept states, when nobody says otherwise."""
@@ -82,60 +92,142 @@ class _Reversal:
     found: Float[np.ndarray, "behavior part document"]
     slots: int
     shown: Bar
+    at: int
+    place: Path
+    saved: float
 
 
 def weight_gradients(
     run: Run,
     finals: Mapping[str, Float[Tensor, " behavior *shape"]],
     *,
+    at: Replay | None = None,
     parts: Mapping[str, Sequence[str]] | None = None,
-    split: tuple[Split, int] | None = None,
+    split: Split | None = None,
     memory: int = GRADIENT_MEMORY,
 ) -> Float[np.ndarray, "behavior part document"]:
     """The derivative of functions of a run's final parameters by each document's loss weight.
+
+    Every few minutes what was found so far is kept in the run's folder; killed, the same call
+    goes on from there.
 
     Args:
         run: a finished run that Whence trained.
         finals: for each trained parameter, by its name, the derivative of every function with
             respect to its final value.
+        at: a replay of the run with its states in between, where the weights are not 1.
         parts: names of parameters by part of the model; each part gets what documents did
             through its own parameters' gradients, and parts that hold every parameter once add
             up to the whole. Each costs one more pass a step and behavior. None means one part,
             the whole model.
-        split: in place of `parts`, a function that gives all parts of a step at once, and how
-            many parts there are; the whole model then comes first.
+        split: in place of `parts`, gives all parts of a step at once; the whole model then
+            comes first.
         memory: bytes for states that are kept; more means fewer steps made twice. At least
             three states are held, whatever it says.
 
     Returns:
-        At all weights 1, in the functions' unit: by how much each rises per unit of weight.
+        In the functions' unit: by how much each rises per unit of weight.
 
     Raises:
-        RunError: the run is not finished, or was recorded from somebody else's loop; or a
-            parameter has no derivative, or a part names one that is not trained.
+        RunError: the run is not finished, or was recorded from somebody else's loop; a
+            parameter has no derivative, or a part names one that is not trained; or the replay
+            is one of another seed or without its states.
     """
     run.replay_is_possible()
-    n_behaviors, n_documents = len(next(iter(finals.values()))), run.corpus().n_documents
+    states = _states(run, at)
     with numerics(run.recipe), bar("back through the run", run.steps, "step") as shown:
-        last = load_checkpoint(run.checkpoint(run.steps).path, run.recipe)
+        last = load_checkpoint(states[run.steps], run.recipe)
         numbered = _numbered(last, parts)
-        count = len(numbered) or 1 + (0 if split is None else split[1])
+        count = len(numbered) or 1 + (0 if split is None else len(split.parts))
+        weights = np.ones(run.corpus().n_documents) if at is None else at.weights
         job = _Reversal(
             run=run,
-            weights=torch.ones(
-                n_documents, dtype=DTYPES[run.recipe.dtype], device=run.recipe.device
-            ),
+            weights=torch.as_tensor(weights, dtype=DTYPES[run.recipe.dtype]).to(run.recipe.device),
             adjoint=_at_the_end(last, finals),
             parts=numbered,
-            split=None if split is None else split[0],
-            found=np.zeros((n_behaviors, count, n_documents)),
+            split=split,
+            found=np.zeros((len(next(iter(finals.values()))), count, len(weights))),
             slots=max(3, memory // _bytes(last)),
             shown=shown,
+            at=run.steps,
+            place=run.path / UNFINISHED / _key(run, weights, finals, parts, split),
+            saved=time.perf_counter(),
         )
-        kept = sorted({c.step for c in run.checkpoints})
-        for start, stop in reversed(list(pairwise(kept))):
-            _back(job, load_checkpoint(run.checkpoint(start).path, run.recipe), stop)
+        _go_on(job)
+        for start, stop in reversed(list(pairwise(sorted(states)))):
+            if start < job.at:
+                state = load_checkpoint(states[start], run.recipe)
+                _back(job, state, min(stop, job.at))
+        shutil.rmtree(job.place, ignore_errors=True)
     return job.found
+
+
+def _states(run: Run, at: Replay | None) -> dict[int, Path]:
+    """The kept states of a run, or of a replay, by step."""
+    checkpoints = run.checkpoints if at is None else at.checkpoints
+    states = {c.step: c.path for c in checkpoints}
+    if at is not None and (at.record["seed"] is not None or 0 not in states):
+        raise RunError(
+            str(at.path),
+            expected="a replay of the run's own seed, with its states in between",
+            got="another seed" if at.record["seed"] is not None else "the last state alone",
+            fix="Replay with keep_checkpoints=True.",
+        )
+    return states
+
+
+def _key(
+    run: Run,
+    weights: Float[np.ndarray, " document"],
+    finals: Mapping[str, Tensor],
+    parts: Mapping[str, Sequence[str]] | None,
+    split: Split | None,
+) -> str:
+    """A name made of everything that can change what is found."""
+    ends = [
+        t.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() for t in finals.values()
+    ]
+    record = {
+        "run": run.digest,
+        "weights": digest(np.ascontiguousarray(weights).tobytes()),
+        "finals": [digest(t.view(torch.uint8).numpy().tobytes()) for t in ends],
+        "parts": None if parts is None else {k: list(v) for k, v in parts.items()},
+        "split": None if split is None else list(split.parts),
+        "code": code_digest(),
+    }
+    return digest(record).removeprefix("sha256:")[:32]
+
+
+def _go_on(job: _Reversal) -> None:
+    """Take up what an interrupted pass had found."""
+    kept = min(job.place.glob("step-*"), key=lambda p: p.name, default=None)
+    if kept is None:
+        return
+    check_digests(kept)
+    tensors = load_file(kept / "adjoint.safetensors", device=job.run.recipe.device)
+    for name in ("parameters", "first", "second"):
+        ours = getattr(job.adjoint, name)
+        setattr(job.adjoint, name, [tensors[f"{name}.{i}"] for i in range(len(ours))])
+    job.found = np.load(kept / "found.npy", allow_pickle=False)
+    job.at = int(kept.name.removeprefix("step-"))
+    job.shown.update(job.run.steps - job.at)
+
+
+def _save_now_and_then(job: _Reversal) -> None:
+    if time.perf_counter() - job.saved <= SAVE_EVERY_SECONDS:
+        return
+    tensors = {
+        f"{name}.{i}": tensor.contiguous()
+        for name in ("parameters", "first", "second")
+        for i, tensor in enumerate(getattr(job.adjoint, name))
+    }
+    with building(job.place / folder_name(job.at)) as temporary:
+        save_file(tensors, temporary / "adjoint.safetensors")
+        save_array(temporary / "found.npy", job.found)
+    for old in job.place.glob("step-*"):
+        if old.name > folder_name(job.at):  # the pass goes backwards
+            shutil.rmtree(old, ignore_errors=True)
+    job.saved = time.perf_counter()
 
 
 def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[list[int]]:
@@ -232,10 +324,12 @@ def _pull_back(job: _Reversal, state: State) -> None:
     if job.split is not None:
         if plan.dropout:
             torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
-        by_part = job.split(state.module, local, dict(zip(_names(state), through, strict=True)))
+        directions = dict(zip(_names(state), through, strict=True))
+        by_part = job.split.function(state.module, local, directions)
         job.found[:, 1:, documents.cpu().numpy()] += by_part.cpu().numpy()
-    job.adjoint = here
+    job.adjoint, job.at = here, state.step
     job.shown.update()
+    _save_now_and_then(job)
 
 
 def _by_part(
