@@ -305,7 +305,9 @@ def test_the_slope_where_weights_are_not_one(gpt2, found):
         weights[document] = weight
         return values(gpt2.replay(weights).model(), BEHAVIORS)
 
-    assert got == pytest.approx((at(0.5 + 1e-4) - at(0.5 - 1e-4)) / 2e-4, rel=1e-5)
+    width = 3e-4
+    near, far = at(0.5 + width) - at(0.5 - width), at(0.5 + 2 * width) - at(0.5 - 2 * width)
+    assert got == pytest.approx((8 * near - far) / (12 * width), rel=3e-5)  # more bent here
     assert got != pytest.approx(found[:, document], rel=1e-2)
     with pytest.raises(RunError, match="keep_checkpoints"):
         weight_gradients(gpt2, ends, at=gpt2.replay(weights))

@@ -31,7 +31,7 @@ from whence.core import Behavior, Cause, Cost, Kind, Scores, Verdict
 from whence.core.seeds import generator
 from whence.corpus import Corpus, group_by, near_duplicates
 from whence.explain.calibration import cross_calibrated
-from whence.explain.plan import Plan, replayable
+from whence.explain.plan import PLANNED, Plan, replayable
 from whence.explain.reading import BASELINES
 from whence.explain.steepness import steepness
 from whence.explain.subject import Subject
@@ -146,9 +146,9 @@ def among_documents(
         note = "no document was taken away: the budget does not reach for the training replays"
         found = _unjudged(scores, behaviors, note, start)
         return replace(found, notes=(*notes, *found.notes), parts=parts)
-    claims = {
-        s.method: set_claims(s, plan.top_documents) for s in scores if s.method in plan.tested
-    }
+    tested = {*plan.tested, *(s.method for s in scores if s.method not in PLANNED)}
+    tested -= BASELINES - {*plan.tested}
+    claims = {s.method: set_claims(s, plan.top_documents) for s in scores if s.method in tested}
     verdicts = _judge(claims, behaviors, intervention, plan)
     for number, each in enumerate(scores):
         if each.unit == "rank" and each.method in verdicts:

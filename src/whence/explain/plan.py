@@ -36,7 +36,8 @@ _SCORING_PASSES = 1.5
 _BATCH_TOKENS = 2048
 # The derivative through the run, in trainings: once, and for each further behavior.
 _THROUGH_RUN = (2.6, 1.2)
-_TESTED = ("through-run", "tracin", "bm25", "exact-spans")
+PLANNED = ("through-run", "tracin", "bm25", "exact-spans")
+"""Methods whose sets a budget may remove; those of scores from elsewhere always are."""
 
 Replacement = Literal["mean", "zero", "other"]
 Unit = Literal["token", "word"]
@@ -94,8 +95,8 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (
         ("tested",),
-        _each(lambda m: m in _TESTED),
-        f"methods out of {', '.join(_TESTED)}",
+        _each(lambda m: m in PLANNED),
+        f"methods out of {', '.join(PLANNED)}",
     ),
     (("embedding",), lambda v: isinstance(v, bool), "true or false"),
     (("through_run",), lambda v: v is None or isinstance(v, bool), "true, false or null"),
@@ -324,7 +325,7 @@ def fit(
     scoring = len(steps) * per_checkpoint + (per_checkpoint / 3 if embedding else 0) + through
     left = budget - scoring
     missing = {"through-run": not plan.through_run, "tracin": not steps}
-    methods = tuple(method for method in _TESTED if not missing.get(method))
+    methods = tuple(method for method in PLANNED if not missing.get(method))
     tested: tuple[str, ...] = ()
     for n in range(len(methods), 0, -1):
         if replays_needed(n, behaviors, len(plan.seeds)) * run.seconds / workers <= left:

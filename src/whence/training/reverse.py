@@ -33,10 +33,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -65,12 +66,33 @@ GRADIENT_MEMORY = 1 << 30
 """Bytes for kept states, when nobody says otherwise."""
 
 
-Split = Callable[[nn.Module, Batch, Mapping[str, Tensor]], Float[Tensor, "behavior part document"]]
-"""Splits < direction, gradient of each document > over parts of the model, for one batch.
+@runtime_checkable
+class Splitting(Protocol):
+    """Tells what documents do by way of each part's gradient."""
 
-It is given the module, the batch with its documents numbered from 0, and for each parameter a
-direction a behavior.
-"""
+    def __call__(
+        self, module: nn.Module, batch: Batch, through: Mapping[str, Tensor]
+    ) -> Float[Tensor, "behavior part document"]:
+        """< direction, gradient of each document's share in the loss >, by part.
+
+        Args:
+            module: at the parameters where gradients are taken.
+            batch: its documents numbered from 0 among themselves.
+            through: for each parameter, by its name, a direction a behavior.
+        """
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Split:
+    """How products with documents' gradients fall apart over parts of the model.
+
+    Attributes:
+        parts: their names.
+        told: what gives all of them for one batch.
+    """
+
+    parts: tuple[str, ...]
+    told: Splitting
 
 
 @dataclass(eq=False, slots=True)
@@ -184,9 +206,7 @@ def _key(
     split: Split | None,
 ) -> str:
     """A name made of everything that can change what is found."""
-    ends = [
-        t.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() for t in finals.values()
-    ]
+    ends = [t.detach().cpu().contiguous() for t in finals.values()]
     record = {
         "run": run.digest,
         "weights": digest(np.ascontiguousarray(weights).tobytes()),
@@ -325,7 +345,7 @@ def _pull_back(job: _Reversal, state: State) -> None:
         if plan.dropout:
             torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
         directions = dict(zip(_names(state), through, strict=True))
-        by_part = job.split.function(state.module, local, directions)
+        by_part = job.split.told(state.module, local, directions)
         job.found[:, 1:, documents.cpu().numpy()] += by_part.cpu().numpy()
     job.adjoint, job.at = here, state.step
     job.shown.update()
