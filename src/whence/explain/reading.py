@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core import KINDS
@@ -123,6 +123,14 @@ def by_cause(record: Record, kind: str) -> dict[str, dict[str, Any]]:
                 if kept.get(name) is None:
                     kept[name] = row.get(name)
     return merged
+
+
+def strongest_parts(
+    names: Sequence[str], values: Sequence[float], most: int
+) -> list[tuple[str, float]]:
+    """The parts of a model that a document did most through, whatever the sign, largest first."""
+    pairs = sorted(zip(names, values, strict=True), key=lambda pair: -abs(pair[1]))
+    return [pair for pair in pairs[:most] if nats(pair[1]) not in ("0.00", "–")]
 
 
 def summary(record: Record) -> list[str]:

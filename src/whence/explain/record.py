@@ -220,6 +220,7 @@ def _shaped(found: Sequence[Findings], row: int, plan: Plan) -> dict[str, Any] |
     values = [[float(findings.parts[n].values[row, c]) for n in names] for c in chosen]
     return {
         "method": whole.method,
+        "note": findings.notes[0],
         "parts": names,
         "documents": [
             {"id": whole.causes[c].id, "score": float(whole.values[row, c]), "by_part": each}
