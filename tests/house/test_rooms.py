@@ -227,6 +227,7 @@ PUBLIC = {
         "fact_frequency",
         "frequency_page",
         "planted_recall",
+        "profile_page",
         "read_known",
         "real_text",
         "shown_behaviors",

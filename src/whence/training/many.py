@@ -58,6 +58,9 @@ from whence.training.stacked import Stack, advance_stack, stack_of, stacked_apar
 
 Unit = tuple[Wanted, ...]
 
+# Seconds of training below which another worker costs more than it gives: it has to start.
+_WORTH_A_WORKER = 10.0
+
 
 def replay_many(
     run: Run,
@@ -82,7 +85,9 @@ def replay_many(
     if missing:
         check_same_bits(run)
         if workers is None:
-            workers = max(1, len(os.sched_getaffinity(0)) // run.recipe.threads)
+            cores = max(1, len(os.sched_getaffinity(0)) // run.recipe.threads)
+            work = run.seconds * len(missing)
+            workers = min(cores, max(1, int(work / _WORTH_A_WORKER)))
         name = "serial" if engine == "processes" and workers == 1 else engine
         make_all(run, list(missing.values()), open_engine(name, workers), stack)
     return [open_replay(p, run.checkpoints) for p in places]
