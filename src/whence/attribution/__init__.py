@@ -30,7 +30,7 @@ from whence.attribution.influence import (
 )
 from whence.attribution.inputs import gradient_x_input, integrated_gradients
 from whence.attribution.integrated_run import through_run_integrated
-from whence.attribution.lookup import bm25, embedding, exact_spans, random_order
+from whence.attribution.lookup import bm25, embedding, exact_spans, random_order, sentences
 from whence.attribution.memorization import (
     NEVER,
     Detection,
@@ -94,6 +94,7 @@ __all__ = [
     "panel_of",
     "permutation_shapley",
     "random_order",
+    "sentences",
     "source",
     "spread",
     "subset_regression",

@@ -78,6 +78,10 @@ def explain(
             "With a run it is done anyway where the budget is large enough.",
         ),
     ] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="Also rank documents by this sentence encoder, a folder or a name."),
+    ] = None,
     components: Annotated[
         str, typer.Option(help="Units inside the model: head,mlp or layer.")
     ] = "head,mlp",
@@ -126,6 +130,7 @@ def explain(
         other_prompt=other_prompt,
         groups=groups,
         embedding=embedding,
+        encoder=encoder,
         components=tuple(components.split(",")),
         seeds=_seeds(seeds),
         seed=seed,

@@ -107,7 +107,8 @@ def _table(folder: Path, info: dict[str, Any]) -> np.ndarray:
     kind = info["dtype"]
     try:
         formats = ["<u2" if f == _BFLOAT16 else f for f in kind["formats"]]
-        row = np.dtype({**kind, "formats": formats})
+        told: Any = {**kind, "formats": formats}
+        row = np.dtype(told)
         if row.hasobject:
             raise ValueError("objects among the numbers")
         return np.memmap(folder / "scores.bin", dtype=row, mode="r", shape=(info["num_rows"],))

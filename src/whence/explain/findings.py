@@ -23,6 +23,7 @@ from whence.attribution import (
     integrated_gradients,
     leave_one_out,
     random_order,
+    sentences,
     through_run_by_part,
     through_run_integrated,
     tracin,
@@ -298,6 +299,8 @@ def _lookups(
         if plan.embedding
         else ()
     )
+    if plan.encoder is not None:
+        states = (*states, sentences(plan.encoder, corpus, behaviors, causes))
     return (
         bm25(corpus, behaviors, causes),
         exact_spans(corpus, behaviors, causes),

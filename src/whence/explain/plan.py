@@ -105,7 +105,7 @@ _RULES: tuple[_Rule, ...] = (
     (("checkpoints",), _each(_count), "steps above 0"),
     (("seeds",), _each(_whole), "whole numbers, 0 or more"),
     (("seed",), _whole, "a whole number, 0 or more"),
-    (("other_prompt",), lambda v: v is None or isinstance(v, str), "a text"),
+    (("other_prompt", "encoder"), lambda v: v is None or isinstance(v, str), "a text"),
     (
         (
             "integrated_steps",
@@ -168,6 +168,7 @@ class Plan:
             to its absence, for a prediction that may bend; 0 leaves it out.
         embedding: also rank documents by the similarity of the model's own states, which takes
             a forward pass over the corpus.
+        encoder: also rank them by this sentence encoder, a folder or a name.
         tested: methods whose set of documents is removed by a replay.
         controls: matched random removals for every claim that is tested.
         seeds: average document removals over these seeds ("this recipe"); empty means the
@@ -195,6 +196,7 @@ class Plan:
     through_run: bool | None = None
     integrate: int = 0
     embedding: bool = False
+    encoder: str | None = None
     tested: tuple[str, ...] = ()
     controls: int = FEWEST_CONTROLS
     seeds: tuple[int, ...] = ()

@@ -15,7 +15,9 @@ from whence.core import KINDS
 
 Record = Mapping[str, Any]
 
-BASELINES = frozenset({"random", "bm25", "exact-spans", "embedding", "attention", "position"})
+BASELINES = frozenset(
+    {"random", "bm25", "exact-spans", "embedding", "sentences", "attention", "position"}
+)
 """Look-ups and orders that every method stands beside, and that none may hide behind."""
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")

@@ -15,6 +15,7 @@ generation    the model's own answer
 
 from whence.models.causal import check_causal
 from whence.models.embeddings import text_embeddings
+from whence.models.encoders import sentence_embeddings
 from whence.models.encoding import EncodedBehavior, EncodedPrompt, encode, encode_prompt
 from whence.models.generation import answers_token_by_token, greedy, with_answer
 from whence.models.memory import batch_size_within, memory_needed
@@ -58,6 +59,7 @@ __all__ = [
     "plan",
     "rows_of",
     "run_rows",
+    "sentence_embeddings",
     "sum_rows",
     "target_log_probabilities",
     "text_embeddings",
