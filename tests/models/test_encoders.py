@@ -1,6 +1,7 @@
 """Vectors of an encoder are the means of its states over the text's own tokens."""
 
-import sys
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer, BertConfig
 
 from tests.models.small import byte_level
-from whence.core.errors import MissingExtraError, ModelError
+from whence.core.errors import ModelError
 from whence.models import sentence_embeddings
 
 TEXTS = ["Ada was born in London.", "Dogs fly.", "a", "The capital of France is Paris, they say."]
@@ -51,8 +52,16 @@ def test_what_is_no_encoder_is_told(tmp_path):
         sentence_embeddings(str(tmp_path), TEXTS)
 
 
-def test_without_its_library_the_extra_is_named(tmp_path, monkeypatch):
-    (tmp_path / "modules.json").write_text("[]")
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtraError, match=r"whence\[sentences\]"):
-        sentence_embeddings(str(tmp_path), TEXTS)
+@pytest.mark.parametrize("way", ["mean_tokens", "cls_token", "max_tokens"])
+def test_the_encoder_says_how_it_pools(encoder, way, tmp_path):
+    shutil.copytree(encoder, tmp_path / "e")
+    (tmp_path / "e" / "1_Pooling").mkdir()
+    record = {"word_embedding_dimension": 16, f"pooling_mode_{way}": True}
+    (tmp_path / "e" / "1_Pooling" / "config.json").write_text(json.dumps(record))
+    if way == "max_tokens":
+        with pytest.raises(ModelError, match="pooling_mode_max_tokens"):
+            sentence_embeddings(str(tmp_path / "e"), TEXTS)
+        return
+    found = sentence_embeddings(str(tmp_path / "e"), TEXTS)
+    same = np.allclose(found, sentence_embeddings(encoder, TEXTS), atol=1e-6)
+    assert same == (way == "mean_tokens")

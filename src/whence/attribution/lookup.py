@@ -110,7 +110,6 @@ def sentences(
 
     Raises:
         ModelError: there is no such encoder.
-        MissingExtraError: it needs sentence-transformers, which is not installed.
     """
 
     def search(texts: list[str]) -> Float[np.ndarray, "query document"]:

@@ -1,8 +1,8 @@
 """Texts as vectors of a sentence encoder: a second model, trained to make them good for searching.
 
-Any encoder of transformers, by the mean of its last states over a text's tokens. A folder or name
-that sentence-transformers made says itself how it pools, and is opened by that library, which is
-an extra.
+Any encoder that transformers opens. A text's vector is the mean of the last states over its
+tokens, or the state of the first, where the encoder's folder says so in the file that
+sentence-transformers writes (`1_Pooling/config.json`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from whence.core.errors import MissingExtraError, ModelError
+from whence.core.errors import ModelError
 from whence.core.progress import progress
+from whence.core.records import read_json
 
-_OWN_WAY = "modules.json"
-"""The file in which sentence-transformers says what follows the encoder."""
+_POOLING = "1_Pooling/config.json"
+_MEAN, _FIRST = "pooling_mode_mean_tokens", "pooling_mode_cls_token"
 
 
 def sentence_embeddings(
@@ -33,11 +34,9 @@ def sentence_embeddings(
         batch_size: texts in one forward pass.
 
     Raises:
-        ModelError: there is no such encoder, or it is none.
-        MissingExtraError: it needs sentence-transformers, which is not installed.
+        ModelError: there is no such encoder, it is none, or it pools in another way.
     """
-    if (Path(encoder) / _OWN_WAY).is_file():
-        return _by_its_own_library(encoder, texts, batch_size)
+    by_first = _pools_by_first(encoder)
     from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415
 
     try:
@@ -67,18 +66,23 @@ def sentence_embeddings(
             states = module(**given).last_hidden_state
             mask = given["attention_mask"][..., None].to(states.dtype)
             means = (states * mask).sum(1) / mask.sum(1).clamp(min=1)
-            for i, mean in zip(chosen, means, strict=True):
-                found[i] = mean.float().numpy()
+            vectors = states[:, 0] if by_first else means
+            for i, vector in zip(chosen, vectors, strict=True):
+                found[i] = vector.float().numpy()
     return np.stack([each for each in found if each is not None])
 
 
-def _by_its_own_library(encoder: str, texts: Sequence[str], batch_size: int) -> np.ndarray:
-    try:
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            encoder, package="sentence-transformers", extra="sentences"
-        ) from None
-    made = SentenceTransformer(encoder, device="cpu")
-    found = made.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
-    return np.asarray(found, dtype=np.float32)
+def _pools_by_first(encoder: str) -> bool:
+    path = Path(encoder) / _POOLING
+    if not path.is_file():
+        return False
+    record = read_json(path)
+    ways = [k for k, on in record.items() if k.startswith("pooling_mode_") and on is True]
+    if ways not in ([_MEAN], [_FIRST]):
+        raise ModelError(
+            str(path),
+            expected="the mean of the tokens' states, or the first one",
+            got=", ".join(ways) or "no way of pooling",
+            fix="Use another encoder.",
+        )
+    return ways == [_FIRST]
