@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from whence.attribution import through_run, through_run_by_part, through_run_integrated
+from whence.attribution import (
+    through_run,
+    through_run_by_part,
+    through_run_by_token,
+    through_run_integrated,
+)
 from whence.core.errors import MethodError
 from whence.interventions import Documents
 from whence.training import Recipe, train
@@ -67,3 +72,13 @@ def test_integrated_over_the_way_it_predicts_removals_better_than_at_its_start(
     assert abs(np.nansum(found.values) - measured) < 0.2 * abs(first - measured)
     with pytest.raises(MethodError, match="0 points"):
         through_run_integrated(documents, [question], named, points=0)
+
+
+def test_tokens_add_up_to_documents(run, demo_world, scores):
+    found = through_run_by_token(Documents(run), demo_world.questions()[:2])
+    corpus = run.corpus()
+    frame = len(corpus.start_tokens) + len(corpus.end_tokens)
+    for number, (name, length) in enumerate(zip(corpus.ids, corpus.lengths, strict=True)):
+        assert found[name].shape == (2, length + frame)
+        expected = scores.values[:, number]
+        assert found[name].sum(1) == pytest.approx(expected, rel=1e-3, abs=1e-4)

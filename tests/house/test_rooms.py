@@ -71,6 +71,7 @@ PUBLIC = {
         "subset_regression",
         "through_run",
         "through_run_by_part",
+        "through_run_by_token",
         "through_run_integrated",
         "tracin",
         "trak",

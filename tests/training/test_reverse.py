@@ -11,9 +11,9 @@ import torch
 from whence.core import Behavior
 from whence.core.errors import RunError
 from whence.models import encode, value_tensor, values
-from whence.training import Recipe, Split, reverse, train, weight_gradients
+from whence.training import Recipe, Split, reverse, train, unfinished, weight_gradients
 from whence.training.checkpoints import load_checkpoint
-from whence.training.losses import batch_loss
+from whence.training.losses import batch_loss, token_losses
 from whence.training.optimizer import (
     AdamW,
     Moments,
@@ -23,6 +23,7 @@ from whence.training.optimizer import (
     pull_back_adamw,
     pull_back_clip,
 )
+from whence.training.pieces import framed_starts
 
 BEHAVIORS = [Behavior("ada lives in", " paris", " rome"), Behavior("bob likes", " cats")]
 RECIPE = Recipe(
@@ -269,12 +270,12 @@ def test_a_killed_pass_goes_on_and_finds_the_same(gpt2, found, monkeypatch):
         steps.append(state.step)
         real(job, state)
 
-    monkeypatch.setattr(reverse, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(unfinished, "SAVE_EVERY_SECONDS", 0.0)
     with monkeypatch.context() as patched:
         patched.setattr(reverse, "_pull_back", killed)
         with pytest.raises(KeyboardInterrupt):
             weight_gradients(gpt2, finals(gpt2))
-    (place,) = (gpt2.path / reverse.UNFINISHED).glob("*")
+    (place,) = (gpt2.path / unfinished.UNFINISHED).glob("*")
     assert [p.name for p in place.glob("step-*")] == ["step-00000006"]
     again = []
 
@@ -311,3 +312,47 @@ def test_the_slope_where_weights_are_not_one(gpt2, found):
     assert got != pytest.approx(found[:, document], rel=1e-2)
     with pytest.raises(RunError, match="keep_checkpoints"):
         weight_gradients(gpt2, ends, at=gpt2.replay(weights))
+
+
+def test_tokens_add_up_to_their_documents_and_are_slopes_themselves(gpt2, found):
+    corpus = gpt2.corpus()
+    by_token = weight_gradients(gpt2, finals(gpt2), tokens=True)[:, 0]
+    starts = framed_starts(corpus)
+    assert by_token.shape == (2, starts[-1])
+    sums = np.add.reduceat(by_token, starts[:-1], axis=1)
+    assert sums == pytest.approx(found, rel=1e-9, abs=1e-12)
+    assert (by_token[:, starts[:-1]] == 0).all()  # a first token is predicted by nothing
+    document = int(largest(found, 1)[0])
+    place = int(np.abs(by_token[0, starts[document] : starts[document + 1]]).argmax())
+    up, down = (token_moved(gpt2, document, place, width) for width in (1e-4, -1e-4))
+    got = by_token[:, starts[document] + place]
+    assert got == pytest.approx((up - down) / 2e-4, rel=1e-4)
+    with pytest.raises(RunError, match="tokens, or a split"):
+        weight_gradients(gpt2, finals(gpt2), tokens=True, split=Split((), Splitter))
+
+
+def Splitter(module, batch, through):
+    raise AssertionError
+
+
+def token_moved(run, document, place, width):
+    """Values after a training in which one token's loss has another weight."""
+    state = load_checkpoint(run.checkpoint(0).path, run.recipe)
+    for step in range(1, run.steps + 1):
+        batch = run.batch(step)
+        weights = torch.ones(batch.ids.shape, dtype=torch.float64)
+        weights[(batch.documents == document) & (batch.framed == place - 1)] += width
+        loss = (token_losses(state.module, batch) * weights).sum() / batch.predicted
+        gradient = torch.autograd.grad(loss, state.parameters)
+        with torch.no_grad():
+            adamw_step_(
+                state.parameters,
+                clip(list(gradient), run.recipe.clip)[0],
+                state.moments,
+                step=step,
+                rate=run.plan.rate(step),
+                settings=run.plan.optimizer,
+            )
+    model = run.model()
+    model.module.load_state_dict(state.module.state_dict())
+    return values(model, BEHAVIORS)

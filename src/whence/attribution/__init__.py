@@ -53,7 +53,11 @@ from whence.attribution.regression import Fit, coar, datamodel, lime, subset_reg
 from whence.attribution.row_gradients import RowGradients
 from whence.attribution.shapley import exact_shapley, kernel_shapley, permutation_shapley
 from whence.attribution.similarity import gradient_similarity
-from whence.attribution.through_run import through_run, through_run_by_part
+from whence.attribution.through_run import (
+    through_run,
+    through_run_by_part,
+    through_run_by_token,
+)
 from whence.attribution.tracin import spread, tracin
 
 __all__ = [
@@ -100,6 +104,7 @@ __all__ = [
     "subset_regression",
     "through_run",
     "through_run_by_part",
+    "through_run_by_token",
     "through_run_integrated",
     "tracin",
     "trak",

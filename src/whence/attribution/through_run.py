@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from whence.attribution.by_part import Splitter
 from whence.attribution.gradients import behavior_gradients
@@ -85,6 +86,36 @@ def through_run_by_part(
         else {k: tuple(map(Piece, names)) for k, names in parameter_parts(module).items()}
     )
     return _differentiated(intervention, behaviors, parts, memory)
+
+
+def through_run_by_token(
+    intervention: Documents,
+    behaviors: Sequence[Behavior],
+    *,
+    memory: int = GRADIENT_MEMORY,
+) -> dict[str, Float[np.ndarray, "behavior token"]]:
+    """The derivative by the loss weight of every single training token; costs what documents do.
+
+    Args:
+        intervention: names the run.
+        behaviors: what is explained.
+        memory: bytes for states kept on the way.
+
+    Returns:
+        By document id, nats for each token of the framed document (start tokens, its own, end
+        tokens): what being trained to predict that token did. They add up to the document's
+        score; the first is predicted by nothing and has 0.
+
+    Raises:
+        RunError: the run was recorded from somebody else's loop.
+    """
+    run, corpus = intervention.run, intervention.corpus
+    finals = behavior_gradients(run.model(), behaviors)
+    found = weight_gradients(run, finals, tokens=True, memory=memory)[:, 0]
+    frame = len(corpus.start_tokens) + len(corpus.end_tokens)
+    ends = np.cumsum(np.asarray(corpus.lengths) + frame)
+    parts = np.split(found, ends[:-1], axis=1)
+    return dict(zip(corpus.ids, parts, strict=True))
 
 
 def _differentiated(

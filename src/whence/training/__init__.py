@@ -20,6 +20,7 @@ run            open a recorded training
 replay         a training with other document weights, opened
 replays        making them
 reverse        the derivative of a run by document weights
+unfinished     what such a pass has found so far, on disk
 stacked        several of them as one computation
 many           making many: stacks, worker processes, Ray
 recorder       the journal of somebody's own loop

@@ -42,25 +42,21 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from whence.core.arrays import save_array
-from whence.core.environment import code_digest
 from whence.core.errors import RunError
 from whence.core.progress import Bar, bar
-from whence.core.records import building, check_digests, digest
 from whence.core.seeds import derive
 from whence.training.batch import Batch
-from whence.training.checkpoints import State, folder_name, load_checkpoint
-from whence.training.loop import SAVE_EVERY_SECONDS, advance
+from whence.training.checkpoints import State, load_checkpoint
+from whence.training.loop import advance
 from whence.training.losses import batch_loss
 from whence.training.numerics import DTYPES, numerics
 from whence.training.optimizer import Moments, clip, pull_back_adamw, pull_back_clip
+from whence.training.pieces import framed_starts
 from whence.training.replay import Replay
 from whence.training.run import Run
-
-UNFINISHED = ".through-run"
+from whence.training.unfinished import UNFINISHED, go_on, key_of, save_now_and_then, states_of
 
 GRADIENT_MEMORY = 1 << 30
 """Bytes for kept states, when nobody says otherwise."""
@@ -105,18 +101,36 @@ class _Adjoint:
 
 
 @dataclass(eq=False, slots=True)
-class _Reversal:
+class Reversal:
+    """A pass on its way back.
+
+    Attributes:
+        run: the run.
+        weights: the loss weight of each document.
+        adjoint: derivatives of each behavior by the state after step `at`.
+        parts: numbers of the parameters of each part.
+        split: gives all parts of a step at once.
+        found: what was found of the steps after `at`.
+        slots: states that may be held.
+        shown: the progress.
+        at: the step that was reached.
+        place: where it is kept meanwhile.
+        saved: when it last was.
+        starts: where each framed document's tokens begin in `found`; None for documents.
+    """
+
     run: Run
     weights: Float[Tensor, " document"]
     adjoint: _Adjoint
     parts: list[list[int]]
     split: Split | None
-    found: Float[np.ndarray, "behavior part document"]
+    found: Float[np.ndarray, "behavior part column"]
     slots: int
     shown: Bar
     at: int
     place: Path
     saved: float
+    starts: Int[np.ndarray, " start"] | None = None
 
 
 def weight_gradients(
@@ -126,8 +140,9 @@ def weight_gradients(
     at: Replay | None = None,
     parts: Mapping[str, Sequence[str]] | None = None,
     split: Split | None = None,
+    tokens: bool = False,
     memory: int = GRADIENT_MEMORY,
-) -> Float[np.ndarray, "behavior part document"]:
+) -> Float[np.ndarray, "behavior part column"]:
     """The derivative of functions of a run's final parameters by each document's loss weight.
 
     Every few minutes what was found so far is kept in the run's folder; killed, the same call
@@ -144,6 +159,9 @@ def weight_gradients(
             the whole model.
         split: in place of `parts`, gives all parts of a step at once; the whole model then
             comes first.
+        tokens: by the loss weight of every token in place of every document's. The last axis
+            then holds the framed documents (`whence.training.pieces`) one after the other, each
+            value at the token that is predicted; a document's values add up to its own.
         memory: bytes for states that are kept; more means fewer steps made twice. At least
             three states are held, whatever it says.
 
@@ -156,98 +174,42 @@ def weight_gradients(
             is one of another seed or without its states.
     """
     run.replay_is_possible()
-    states = _states(run, at)
+    if tokens and split is not None:
+        raise RunError(
+            "weight_gradients",
+            expected="tokens, or a split",
+            got="both",
+            fix="Name `parts` in the place of the split.",
+        )
+    starts = framed_starts(run.corpus()) if tokens else None
+    states = states_of(run, at)
     with numerics(run.recipe), bar("back through the run", run.steps, "step") as shown:
         last = load_checkpoint(states[run.steps], run.recipe)
         numbered = _numbered(last, parts)
         count = len(numbered) or 1 + (0 if split is None else len(split.parts))
         weights = np.ones(run.corpus().n_documents) if at is None else at.weights
-        job = _Reversal(
+        columns = len(weights) if starts is None else int(starts[-1])
+        job = Reversal(
             run=run,
             weights=torch.as_tensor(weights, dtype=DTYPES[run.recipe.dtype]).to(run.recipe.device),
             adjoint=_at_the_end(last, finals),
             parts=numbered,
             split=split,
-            found=np.zeros((len(next(iter(finals.values()))), count, len(weights))),
+            found=np.zeros((len(next(iter(finals.values()))), count, columns)),
+            starts=starts,
             slots=max(3, memory // _bytes(last)),
             shown=shown,
             at=run.steps,
-            place=run.path / UNFINISHED / _key(run, weights, finals, parts, split),
+            place=run.path / UNFINISHED / key_of(run, weights, finals, parts, split, tokens),
             saved=time.perf_counter(),
         )
-        _go_on(job)
+        go_on(job)
         for start, stop in reversed(list(pairwise(sorted(states)))):
             if start < job.at:
                 state = load_checkpoint(states[start], run.recipe)
                 _back(job, state, min(stop, job.at))
         shutil.rmtree(job.place, ignore_errors=True)
     return job.found
-
-
-def _states(run: Run, at: Replay | None) -> dict[int, Path]:
-    """The kept states of a run, or of a replay, by step."""
-    checkpoints = run.checkpoints if at is None else at.checkpoints
-    states = {c.step: c.path for c in checkpoints}
-    if at is not None and (at.record["seed"] is not None or 0 not in states):
-        raise RunError(
-            str(at.path),
-            expected="a replay of the run's own seed, with its states in between",
-            got="another seed" if at.record["seed"] is not None else "the last state alone",
-            fix="Replay with keep_checkpoints=True.",
-        )
-    return states
-
-
-def _key(
-    run: Run,
-    weights: Float[np.ndarray, " document"],
-    finals: Mapping[str, Tensor],
-    parts: Mapping[str, Sequence[str]] | None,
-    split: Split | None,
-) -> str:
-    """A name made of everything that can change what is found."""
-    ends = [t.detach().cpu().contiguous() for t in finals.values()]
-    record = {
-        "run": run.digest,
-        "weights": digest(np.ascontiguousarray(weights).tobytes()),
-        "finals": [digest(t.view(torch.uint8).numpy().tobytes()) for t in ends],
-        "parts": None if parts is None else {k: list(v) for k, v in parts.items()},
-        "split": None if split is None else list(split.parts),
-        "code": code_digest(),
-    }
-    return digest(record).removeprefix("sha256:")[:32]
-
-
-def _go_on(job: _Reversal) -> None:
-    """Take up what an interrupted pass had found."""
-    kept = min(job.place.glob("step-*"), key=lambda p: p.name, default=None)
-    if kept is None:
-        return
-    check_digests(kept)
-    tensors = load_file(kept / "adjoint.safetensors", device=job.run.recipe.device)
-    for name in ("parameters", "first", "second"):
-        ours = getattr(job.adjoint, name)
-        setattr(job.adjoint, name, [tensors[f"{name}.{i}"] for i in range(len(ours))])
-    job.found = np.load(kept / "found.npy", allow_pickle=False)
-    job.at = int(kept.name.removeprefix("step-"))
-    job.shown.update(job.run.steps - job.at)
-
-
-def _save_now_and_then(job: _Reversal) -> None:
-    if time.perf_counter() - job.saved <= SAVE_EVERY_SECONDS:
-        return
-    tensors = {
-        f"{name}.{i}": tensor.contiguous()
-        for name in ("parameters", "first", "second")
-        for i, tensor in enumerate(getattr(job.adjoint, name))
-    }
-    with building(job.place / folder_name(job.at)) as temporary:
-        save_file(tensors, temporary / "adjoint.safetensors")
-        save_array(temporary / "found.npy", job.found)
-    for old in job.place.glob("step-*"):
-        if old.name > folder_name(job.at):  # the pass goes backwards
-            shutil.rmtree(old, ignore_errors=True)
-    job.saved = time.perf_counter()
 
 
 def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[list[int]]:
@@ -289,7 +251,7 @@ def _at_the_end(last: State, finals: Mapping[str, Tensor]) -> _Adjoint:
     )
 
 
-def _back(job: _Reversal, state: State, stop: int) -> None:
+def _back(job: Reversal, state: State, stop: int) -> None:
     """From the adjoint after step `stop` to the one before the step after `state`."""
     length = stop - state.step
     if length <= job.slots:
@@ -310,17 +272,16 @@ def _back(job: _Reversal, state: State, stop: int) -> None:
         _back(job, _restore(state, beginning), end)
 
 
-def _forward(job: _Reversal, state: State) -> None:
+def _forward(job: Reversal, state: State) -> None:
     batch = job.run.batch(state.step + 1).to(job.run.recipe.device)
     advance(state, batch, job.weights, job.run.plan)
 
 
-def _pull_back(job: _Reversal, state: State) -> None:
+def _pull_back(job: Reversal, state: State) -> None:
     """Move the adjoint over the one step that starts from `state`."""
     plan, step = job.run.plan, state.step + 1
     batch = job.run.batch(step).to(job.run.recipe.device)
-    documents, local = _documents(batch)
-    weights = job.weights[documents].clone().requires_grad_()
+    columns, weights, local = _weighed(job, batch)
     if plan.dropout:
         torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
     loss = batch_loss(state.module, local, weights)
@@ -340,20 +301,21 @@ def _pull_back(job: _Reversal, state: State) -> None:
             mine[behavior] += product
         by_document = _by_part(job, raw, through, weights, behavior) or [curved[-1]]
         for part, found in enumerate(by_document):
-            job.found[behavior, part, documents.cpu().numpy()] += found.double().cpu().numpy()
+            # A document may stand twice in a step, where one pass ends and the next begins.
+            np.add.at(job.found[behavior, part], columns, found.double().cpu().numpy())
     if job.split is not None:
         if plan.dropout:
             torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
         directions = dict(zip(_names(state), through, strict=True))
         by_part = job.split.told(state.module, local, directions)
-        job.found[:, 1:, documents.cpu().numpy()] += by_part.cpu().numpy()
+        job.found[:, 1:, columns] += by_part.cpu().numpy()
     job.adjoint, job.at = here, state.step
     job.shown.update()
-    _save_now_and_then(job)
+    save_now_and_then(job)
 
 
 def _by_part(
-    job: _Reversal,
+    job: Reversal,
     raw: Sequence[Tensor],
     through: Sequence[Tensor],
     weights: Float[Tensor, " seen"],
@@ -378,7 +340,7 @@ def _by_part(
 
 
 def _through_the_update(
-    job: _Reversal, state: State, raw: Sequence[Tensor], step: int
+    job: Reversal, state: State, raw: Sequence[Tensor], step: int
 ) -> tuple[_Adjoint, list[Tensor]]:
     """The adjoint before a step as far as its gradient stays what it is, and that by the gradient.
 
@@ -412,13 +374,28 @@ def _through_the_update(
     return _Adjoint(p, m, v), pull_back_clip(g, raw, plan.recipe.clip)
 
 
-def _documents(batch: Batch) -> tuple[Int[Tensor, " seen"], Batch]:
-    """The documents of a batch, and the batch with its documents numbered among them."""
-    real = batch.documents >= 0
-    seen, numbers = torch.unique(batch.documents[real], return_inverse=True)
-    local = torch.full_like(batch.documents, -1)
-    local[real] = numbers
-    return seen, replace(batch, documents=local)
+def _weighed(
+    job: Reversal, batch: Batch
+) -> tuple[Int[np.ndarray, " weight"], Float[Tensor, " weight"], Batch]:
+    """What has a loss weight of its own in a batch: its documents, or its predicted tokens.
+
+    Returns:
+        Their columns in what is found, their weights as leaves, and the batch with each token's
+        document replaced by the number of its weight.
+    """
+    owner = batch.documents
+    local = torch.full_like(owner, -1)
+    if job.starts is None:
+        real = owner >= 0
+        seen, local[real] = torch.unique(owner[real], return_inverse=True)
+        columns = seen.cpu().numpy()
+    else:
+        real = batch.predicts
+        seen = owner[real]
+        local[real] = torch.arange(len(seen), device=owner.device)
+        columns = job.starts[seen.cpu().numpy()] + batch.framed[real].cpu().numpy() + 1
+    leaves = job.weights[seen].clone().requires_grad_()
+    return columns, leaves, replace(batch, documents=local)
 
 
 def _bytes(state: State) -> int:
