@@ -17,11 +17,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import Float
+
+from whence.attribution.by_part import Splitter
 from whence.attribution.gradients import behavior_gradients
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.interventions import Documents
-from whence.models import parameter_parts
-from whence.training import GRADIENT_MEMORY, weight_gradients
+from whence.models import Piece, head_parts, parameter_parts
+from whence.training import GRADIENT_MEMORY, Split, weight_gradients
 
 
 def through_run(
@@ -52,54 +56,100 @@ def through_run_by_part(
     intervention: Documents,
     behaviors: Sequence[Behavior],
     *,
+    heads: bool = True,
     memory: int = GRADIENT_MEMORY,
 ) -> dict[str, Scores]:
     """The same, split over the parts of the model: which documents shaped which part.
 
     A part's score for a document is what the document does to the behavior by way of that
-    part's own gradient, in every step, all later training included. The parts of a model (see
-    `whence.models.parameter_parts`) add up to `through_run`. Costs about two training steps
-    more a step for each part and behavior.
+    part's own gradient, in every step, all later training included. The parts add up to the
+    whole, which comes first. Costs about one training step more a step, however many parts.
 
     Args:
         intervention: names the documents and the run.
         behaviors: what is explained.
+        heads: cut attention into its heads (`whence.models.head_parts`).
         memory: bytes for states kept on the way.
 
     Returns:
-        Scores in nats, additive, by part; "L0.attention", "L0.MLP", ..., "embedding".
+        Scores in nats, additive, by part: "model", then "L0.H0", "L0.MLP", ..., "embedding".
+        Parameters in layers that are not known make a last part, "not split".
 
     Raises:
         RunError: the run was recorded from somebody else's loop.
         ModelError: the parts of the architecture are not known.
     """
-    parts = parameter_parts(intervention.run.model().module)
+    module = intervention.run.model().module
+    parts: dict[str, tuple[Piece, ...]] = (
+        head_parts(module)
+        if heads
+        else {k: tuple(map(Piece, names)) for k, names in parameter_parts(module).items()}
+    )
     return _differentiated(intervention, behaviors, parts, memory)
+
+
+def through_run_by_token(
+    intervention: Documents,
+    behaviors: Sequence[Behavior],
+    *,
+    memory: int = GRADIENT_MEMORY,
+) -> dict[str, Float[np.ndarray, "behavior token"]]:
+    """The derivative by the loss weight of every single training token; costs what documents do.
+
+    Args:
+        intervention: names the run.
+        behaviors: what is explained.
+        memory: bytes for states kept on the way.
+
+    Returns:
+        By document id, nats for each token of the framed document (start tokens, its own, end
+        tokens): what being trained to predict that token did. They add up to the document's
+        score; the first is predicted by nothing and has 0.
+
+    Raises:
+        RunError: the run was recorded from somebody else's loop.
+    """
+    run, corpus = intervention.run, intervention.corpus
+    finals = behavior_gradients(run.model(), behaviors)
+    found = weight_gradients(run, finals, tokens=True, memory=memory)[:, 0]
+    frame = len(corpus.start_tokens) + len(corpus.end_tokens)
+    ends = np.cumsum(np.asarray(corpus.lengths) + frame)
+    parts = np.split(found, ends[:-1], axis=1)
+    return dict(zip(corpus.ids, parts, strict=True))
 
 
 def _differentiated(
     intervention: Documents,
     behaviors: Sequence[Behavior],
-    parts: dict[str, tuple[str, ...]] | None,
+    parts: dict[str, tuple[Piece, ...]] | None,
     memory: int,
 ) -> dict[str, Scores]:
     start = time.perf_counter()
-    run = intervention.run
-    finals = behavior_gradients(run.model(), behaviors)
-    found = weight_gradients(run, finals, parts=parts, memory=memory)
-    names = list(parts) if parts is not None else ["model"]
-    cost = Cost((time.perf_counter() - start) / len(names), trainings=2)
-    what = "every parameter" if parts is None else "the parameters of {}"
+    run, model = intervention.run, intervention.run.model()
+    finals = behavior_gradients(model, behaviors)
+    names, split = ["model"], None
+    if parts is not None:
+        splitter = Splitter(model.module, parts)
+        split = Split(tuple(parts), splitter)
+        names += parts
+    found = weight_gradients(run, finals, split=split, memory=memory)
+    if parts is not None and splitter.missing:
+        rest = found[:, 0] - found[:, 1:].sum(1)
+        found, names = np.concatenate([found, rest[:, None]], axis=1), [*names, "not split"]
+    cost = Cost(time.perf_counter() - start, trainings=2)
     return {
         name: Scores(
             values=intervention.sums(found[:, number]),
             behaviors=tuple(behaviors),
             causes=intervention.causes,
-            method="through-run" if parts is None else f"through-run {name}",
+            method="through-run" if not number else f"through-run {name}",
             estimand="additive",
             settings={"run": run.digest},
-            cost=cost,
-            coverage=Coverage(f"{run.steps} steps, {what.format(name)}, every document", 1.0),
+            cost=cost if not number else Cost(),
+            coverage=Coverage(
+                f"{run.steps} steps, {'every parameter' if not number else name}, every document",
+                1.0,
+            ),
         )
         for number, name in enumerate(names)
     }

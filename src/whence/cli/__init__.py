@@ -6,7 +6,9 @@
     train      record a training, replay it
     explain    the main job
     bank       train a run again on random subsets of its documents
+    scores     scores from another program, made readable
     judge      methods beside one another, judged by a bank
+    memorization   what seeing documents did to the model's grasp of them
     demo       all of it on this machine
     check      read every byte of a folder and compare it with its manifest
 
@@ -31,7 +33,9 @@ from whence.cli.corpus import app as corpus
 from whence.cli.demo import demo
 from whence.cli.explain import explain
 from whence.cli.judge import judge
+from whence.cli.memorization import memorization
 from whence.cli.ngrams import perplexity, sample, tree
+from whence.cli.scores import scores
 from whence.cli.statistics import dedup, filter_documents, stats
 from whence.cli.tasks import contamination, decontaminate, facts, novelty, tasks
 from whence.cli.trace import trace
@@ -61,6 +65,8 @@ app.command("train")(train)
 app.command("explain")(explain)
 app.command("bank")(bank)
 app.command("judge")(judge)
+app.command("scores")(scores)
+app.command("memorization")(memorization)
 app.command("demo")(demo)
 app.command("check")(check)
 

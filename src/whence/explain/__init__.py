@@ -5,6 +5,7 @@ plan          what a budget leads to, fixed before the work begins
 subject       a run or a checkpoint, opened
 findings      attribute and verify, kind by kind
 calibration   from ranks to nats, by measured replays
+steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
 judging       methods judged by real removals, with what each cost
 peak          the most memory that a piece of work took
