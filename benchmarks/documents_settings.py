@@ -67,11 +67,13 @@ class Size:
 CONTEXT = 320
 SIZES = {"full": Size(1000, 150, 4096, 96), "quick": Size(360, 130, 2048, 64)}
 
+# A long warm-up, a long memory of squared gradients, and an epsilon that tames rare tokens.
+SMOOTH = {"warmup": 0.25, "betas": (0.9, 0.99), "epsilon": 1e-7}
 RECIPES = {
     ("world", "default"): WORLD_DEFAULT,
-    ("world", "smooth"): replace(WORLD_DEFAULT, rows=64, warmup=0.25, epsilon=1e-8),
+    ("world", "smooth"): replace(WORLD_DEFAULT, rows=64, epochs=9, learning_rate=7e-3, **SMOOTH),
     ("text", "default"): Recipe(context=CONTEXT, epochs=1),
-    ("text", "smooth"): Recipe(context=CONTEXT, epochs=1, warmup=0.25, epsilon=1e-8),
+    ("text", "smooth"): Recipe(context=CONTEXT, rows=8, epochs=1, learning_rate=5e-3, **SMOOTH),
 }
 
 

@@ -18,6 +18,7 @@ from whence.explain import (
     judge_documents,
     judge_tokens,
 )
+from whence.explain.methods import Method
 from whence.explain.peak import peak_memory
 from whence.interventions import Components, make_bank
 from whence.verification import Resampling
@@ -88,6 +89,57 @@ def test_a_method_that_fits_subsets_is_judged_on_others(bank, questions):
         judge_documents(bank, questions, ["magic"])
 
 
+class _Table:
+    """An intervention that knows its values: a linear world with noise."""
+
+    def __init__(self, rng, causes):
+        self.causes = causes
+        self.effect = rng.normal(size=(2, len(causes)))
+
+    def measure(self, behaviors, keep):
+        noise = np.random.default_rng(keep.sum()).normal(size=(2, len(keep)))
+        return self.effect @ keep.T + 0.1 * noise
+
+
+def test_cross_fitting_predicts_no_subset_that_was_fitted(bank, questions):
+    """A method that knows fitted subsets by heart and nothing else must not look good."""
+    from whence.explain.judging import _Case, _cross_fitted
+
+    rng = np.random.default_rng(0)
+    causes = bank.causes
+    table = _Table(rng, causes)
+    keep = rng.random((40, len(causes))) < 0.5
+    case = _Case(table, tuple(questions[:2]), keep, table.measure(questions[:2], keep))
+    seen = []
+
+    def score(world, behaviors, fitted):
+        seen.append({row.tobytes() for row in fitted})
+        return Scores(world.effect, tuple(behaviors), causes, "known", "average")
+
+    method = Method(score, fits=True)
+    (sums,) = _cross_fitted(method, [case], JudgeSettings())
+    assert len(seen) == 5
+    np.testing.assert_allclose(sums, table.effect @ keep.T)
+    for number, fitted in enumerate(seen):
+        assert not any(row.tobytes() in fitted for row in keep[number::5])
+
+
+def test_scores_from_elsewhere_have_their_controls_too(bank, questions):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(len(questions), len(bank.causes)))
+    one = Scores(
+        values, tuple(questions), bank.causes, "theirs", "additive", settings={"peak_mb": 3.0}
+    )
+    settings = JudgeSettings(shares=(), resampling=QUICK)
+    found = judge_documents(
+        bank, questions, [], given=[one], blind={"theirs": one}, settings=settings
+    )
+    (row,) = found.rows
+    assert row.peak_mb == 3.0
+    assert set(row.sanity) == {"causes shuffled", "before training"}
+    assert row.sanity["before training"].lds == row.agreement.lds
+
+
 def test_components_are_judged_by_the_same_lines(quick_run, questions):
     model = quick_run.run.model()
     parts = Components(model, replacement="zero")
@@ -146,7 +198,10 @@ def test_the_commands(quick_run, questions, tmp_path):
     judged = json.loads(call(*words, *options, "--json").stdout)
     assert [row["method"] for row in judged["rows"]] == ["bm25", "random"]
     assert judged["rows"][0]["recall"] > judged["rows"][1]["recall"]
-    assert "LDS" in call(*words, *options, "-o", tmp_path / "j.json").stdout
+    page = tmp_path / "j.html"
+    assert "LDS" in call(*words, *options, "-o", tmp_path / "j.json", "--page", page).stdout
+    assert "<svg" in page.read_text()
+    assert "bm25" in page.read_text()
     assert json.loads((tmp_path / "j.json").read_text())["subsets"] == 8
 
 
