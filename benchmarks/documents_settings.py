@@ -7,7 +7,7 @@
             and 20 held-out completions (the next three words)
 
 Text comes in two sizes: "full" has 1,000 passages of 150 words and a Llama of 1.0M parameters,
-"quick" 360 passages of 130 words and one of 0.36M. Each setting has two recipes: what a run has
+"quick" 256 passages of 130 words and one of 0.36M. Each setting has two recipes: what a run has
 by default, and a smooth one, of which the derivative says more about removals. Scripts beside
 this one take a setting's folder, so that all see the same corpus, run, behaviors and bank.
 """
@@ -65,13 +65,13 @@ class Size:
 
 
 CONTEXT = 320
-SIZES = {"full": Size(1000, 150, 4096, 96), "quick": Size(360, 130, 2048, 64)}
+SIZES = {"full": Size(1000, 150, 4096, 96), "quick": Size(256, 130, 2048, 64)}
 
 # A long warm-up, a long memory of squared gradients, and an epsilon that tames rare tokens.
 SMOOTH = {"warmup": 0.25, "betas": (0.9, 0.99), "epsilon": 1e-7}
 RECIPES = {
     ("world", "default"): WORLD_DEFAULT,
-    ("world", "smooth"): replace(WORLD_DEFAULT, rows=64, epochs=9, learning_rate=7e-3, **SMOOTH),
+    ("world", "smooth"): replace(WORLD_DEFAULT, rows=48, epochs=6, learning_rate=7e-3, **SMOOTH),
     ("text", "default"): Recipe(context=CONTEXT, epochs=1),
     ("text", "smooth"): Recipe(context=CONTEXT, rows=8, epochs=1, learning_rate=5e-3, **SMOOTH),
 }

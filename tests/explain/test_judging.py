@@ -18,6 +18,7 @@ from whence.explain import (
     judge_documents,
     judge_tokens,
 )
+from whence.explain.judging import _Case, _cross_fitted
 from whence.explain.methods import Method
 from whence.explain.peak import peak_memory
 from whence.interventions import Components, make_bank
@@ -89,39 +90,24 @@ def test_a_method_that_fits_subsets_is_judged_on_others(bank, questions):
         judge_documents(bank, questions, ["magic"])
 
 
-class _Table:
-    """An intervention that knows its values: a linear world with noise."""
+def test_cross_fitting_predicts_no_subset_by_what_was_fitted_to_it(bank, questions):
+    asked, causes = tuple(questions[:2]), bank.causes
+    keep = np.random.default_rng(0).random((40, len(causes))) < 0.5
+    fitted = []
 
-    def __init__(self, rng, causes):
-        self.causes = causes
-        self.effect = rng.normal(size=(2, len(causes)))
+    def score(_, behaviors, subsets):
+        fitted.append(subsets)
+        values = np.full((len(behaviors), len(causes)), float(len(fitted)))
+        return Scores(values, tuple(behaviors), causes, "count", "average")
 
-    def measure(self, behaviors, keep):
-        noise = np.random.default_rng(keep.sum()).normal(size=(2, len(keep)))
-        return self.effect @ keep.T + 0.1 * noise
-
-
-def test_cross_fitting_predicts_no_subset_that_was_fitted(bank, questions):
-    """A method that knows fitted subsets by heart and nothing else must not look good."""
-    from whence.explain.judging import _Case, _cross_fitted
-
-    rng = np.random.default_rng(0)
-    causes = bank.causes
-    table = _Table(rng, causes)
-    keep = rng.random((40, len(causes))) < 0.5
-    case = _Case(table, tuple(questions[:2]), keep, table.measure(questions[:2], keep))
-    seen = []
-
-    def score(world, behaviors, fitted):
-        seen.append({row.tobytes() for row in fitted})
-        return Scores(world.effect, tuple(behaviors), causes, "known", "average")
-
-    method = Method(score, fits=True)
-    (sums,) = _cross_fitted(method, [case], JudgeSettings())
-    assert len(seen) == 5
-    np.testing.assert_allclose(sums, table.effect @ keep.T)
-    for number, fitted in enumerate(seen):
-        assert not any(row.tobytes() in fitted for row in keep[number::5])
+    case = _Case(bank, asked, keep, np.zeros((2, len(keep))))
+    (sums,) = _cross_fitted(Method(score, fits=True), [case], JudgeSettings())
+    assert len(fitted) == 5
+    for number, subsets in enumerate(fitted):
+        held = np.arange(40) % 5 == number
+        np.testing.assert_array_equal(subsets, keep[~held])
+        by_this_fit = (number + 1.0) * keep[held].sum(1)
+        np.testing.assert_allclose(sums[:, held], np.stack([by_this_fit] * 2))
 
 
 def test_scores_from_elsewhere_have_their_controls_too(bank, questions):
