@@ -48,6 +48,13 @@ class NextTokens(AbstractModelOutput):
             return (((1 - p) * said).sum(1) / said.sum(1))[:, None]
 
 
+class Kept(BasicSingleBlockProjector):
+    """The library frees the matrix before targets are scored, and does not make it again."""
+
+    def free_memory(self) -> None:
+        pass
+
+
 def main() -> None:
     place = arguments().place
     documents, queries = Documents(place), Queries(place)
@@ -55,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
         count = sum(p.numel() for p in model.parameters())
-        projector = BasicSingleBlockProjector(
+        projector = Kept(
             grad_dim=count,
             proj_dim=DIMENSIONS,
             seed=0,

@@ -67,13 +67,14 @@ class Size:
 CONTEXT = 320
 SIZES = {"full": Size(1000, 150, 4096, 96), "quick": Size(256, 130, 2048, 64)}
 
-# A long warm-up, a long memory of squared gradients, and an epsilon that tames rare tokens.
-SMOOTH = {"warmup": 0.25, "betas": (0.9, 0.99), "epsilon": 1e-7}
+# A long warm-up, a long memory of squared gradients, and an epsilon above most of them: updates that
+# answer to the size of gradients, as plain descent does, and so to documents' weights.
+SMOOTH = {"warmup": 0.25, "betas": (0.9, 0.99), "epsilon": 1e-5, "learning_rate": 1e-2}
 RECIPES = {
     ("world", "default"): WORLD_DEFAULT,
-    ("world", "smooth"): replace(WORLD_DEFAULT, rows=48, epochs=6, learning_rate=7e-3, **SMOOTH),
+    ("world", "smooth"): replace(WORLD_DEFAULT, rows=48, epochs=6, **SMOOTH),
     ("text", "default"): Recipe(context=CONTEXT, epochs=1),
-    ("text", "smooth"): Recipe(context=CONTEXT, rows=8, epochs=1, learning_rate=5e-3, **SMOOTH),
+    ("text", "smooth"): Recipe(context=CONTEXT, rows=8, epochs=1, **SMOOTH),
 }
 
 

@@ -108,6 +108,11 @@ def _trak_checkpoints(causes: Causes, behaviors: Sequence[Behavior], _: Keep) ->
     return replace(found, method="trak-checkpoints")
 
 
+def _centred(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    found = through_run(_documents(causes), behaviors, weight=0.5)
+    return replace(found, method="through-run-centred")
+
+
 def _plain_tracin(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
     found = tracin(_documents(causes), behaviors, preconditioner="none")
     return replace(found, method="tracin-plain")
@@ -127,6 +132,7 @@ _RANDOM = Method(lambda i, b, _: random_order(b, i.causes), reads=False)
 
 _DOCUMENTS = {
     "through-run": Method(lambda i, b, _: through_run(_documents(i), b)),
+    "through-run-centred": Method(_centred),
     "tracin": Method(lambda i, b, _: tracin(_documents(i), b)),
     "tracin-plain": Method(_plain_tracin),
     "source": Method(_source),

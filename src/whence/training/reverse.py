@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,6 +50,7 @@ from whence.training.loop import advance
 from whence.training.losses import batch_loss
 from whence.training.numerics import DTYPES, numerics
 from whence.training.optimizer import Moments, clip, pull_back_adamw, pull_back_clip
+from whence.training.replay import Replay
 from whence.training.run import Run
 
 GRADIENT_MEMORY = 1 << 30
@@ -81,6 +83,7 @@ def weight_gradients(
     *,
     parts: Mapping[str, Sequence[str]] | None = None,
     memory: int = GRADIENT_MEMORY,
+    replay: Replay | None = None,
 ) -> Float[np.ndarray, "behavior part document"]:
     """The derivative of functions of a run's final parameters by each document's loss weight.
 
@@ -94,23 +97,29 @@ def weight_gradients(
             the whole model.
         memory: bytes for states that are kept; more means fewer steps made twice. At least
             three states are held, whatever it says.
+        replay: differentiate there, a training with other weights whose states in between were
+            kept, and not at the run itself, where all weights are 1. `finals` are its own then.
 
     Returns:
-        At all weights 1, in the functions' unit: by how much each rises per unit of weight.
+        At the weights of the run or the replay, in the functions' unit: by how much each rises
+        per unit of weight.
 
     Raises:
         RunError: the run is not finished, or was recorded from somebody else's loop; or a
-            parameter has no derivative, or a part names one that is not trained.
+            parameter has no derivative, or a part names one that is not trained; or the replay
+            kept no states.
     """
     run.replay_is_possible()
+    states = _states(run, replay)
+    given = np.ones(run.corpus().n_documents) if replay is None else replay.weights
     n_behaviors, n_documents = len(next(iter(finals.values()))), run.corpus().n_documents
     with numerics(run.recipe), bar("back through the run", run.steps, "step") as shown:
-        last = load_checkpoint(run.checkpoint(run.steps).path, run.recipe)
+        last = load_checkpoint(states[run.steps], run.recipe)
         numbered = _numbered(last, parts)
         job = _Reversal(
             run=run,
-            weights=torch.ones(
-                n_documents, dtype=DTYPES[run.recipe.dtype], device=run.recipe.device
+            weights=torch.as_tensor(
+                given, dtype=DTYPES[run.recipe.dtype], device=run.recipe.device
             ),
             adjoint=_at_the_end(last, finals),
             parts=numbered,
@@ -118,10 +127,23 @@ def weight_gradients(
             slots=max(3, memory // _bytes(last)),
             shown=shown,
         )
-        kept = sorted({c.step for c in run.checkpoints})
-        for start, stop in reversed(list(pairwise(kept))):
-            _back(job, load_checkpoint(run.checkpoint(start).path, run.recipe), stop)
+        for start, stop in reversed(list(pairwise(sorted(states)))):
+            _back(job, load_checkpoint(states[start], run.recipe), stop)
     return job.found
+
+
+def _states(run: Run, replay: Replay | None) -> dict[int, Path]:
+    """Where the kept states are, by step, the first and the last among them."""
+    found = run.checkpoints if replay is None else replay.checkpoints
+    states = {checkpoint.step: checkpoint.path for checkpoint in found}
+    if not {0, run.steps} <= states.keys():
+        raise RunError(
+            str(run.path if replay is None else replay.path),
+            expected="states in between, from the very first on",
+            got=f"those of the steps {', '.join(map(str, sorted(states)))}",
+            fix="Make the replay with keep_checkpoints=True.",
+        )
+    return states
 
 
 def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[list[int]]:
