@@ -8,6 +8,7 @@ norms and the output layer it leaves out.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def sequences(rows, place: Path) -> str:
 def main() -> None:
     place = arguments().place
     documents, queries = Documents(place), Queries(place)
+    positions = json.loads((place / "model" / "config.json").read_text())["max_position_embeddings"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = sequences([(row.tolist(), 1) for row in documents.rows], folder / "documents")
@@ -50,7 +52,7 @@ def main() -> None:
             run_path=str(folder / "run"),
             model=str(place / "model"),
             data=DataConfig(dataset=data),
-            token_batch_size=min(2048, documents.longest * 8),
+            token_batch_size=positions,  # it takes no more than one row of the model at a time
         )
         hessian_pipeline(
             index,

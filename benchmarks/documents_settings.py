@@ -67,8 +67,8 @@ class Size:
 CONTEXT = 320
 SIZES = {"full": Size(1000, 150, 4096, 96), "quick": Size(256, 130, 2048, 64)}
 
-# A long warm-up, a long memory of squared gradients, and an epsilon above most of them: updates that
-# answer to the size of gradients, as plain descent does, and so to documents' weights.
+# A long warm-up, a long memory of squared gradients, and an epsilon above most of them: updates
+# that answer to the size of gradients, as plain descent does, and so to documents' weights.
 SMOOTH = {"warmup": 0.25, "betas": (0.9, 0.99), "epsilon": 1e-5, "learning_rate": 1e-2}
 RECIPES = {
     ("world", "default"): WORLD_DEFAULT,
