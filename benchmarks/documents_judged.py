@@ -35,13 +35,14 @@ def main() -> None:
     ours = saved(chosen.folder / f"{name}-scores")
     blind = {s.method: s for s in saved(chosen.folder / f"{name}-blind-scores")}
     theirs = [peer(p, found, bank) for p in peers(chosen.folder / f"{name}-handoff")]
+    asked = found.behaviors[: chosen.behaviors]
     judged = judge_documents(
         bank,
-        found.behaviors,
+        asked,
         [method for method in chosen.methods.split(",") if method],
         given=[*ours, *theirs],
         blind=blind,
-        truth=found.truth,
+        truth=found.truth and found.truth[: len(asked)],
         settings=JudgeSettings(shares=tuple(float(s) for s in chosen.shares.split(",") if s)),
     )
     record = judged.to_json()

@@ -10,6 +10,7 @@ Seconds and largest resident memory are kept with the scores.
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -34,13 +35,16 @@ def main() -> None:
     chosen = parser.parse_args()
     found = setting(chosen.setting, chosen.recipe, chosen.folder, chosen.size)
     causes, name = Documents(found.run), f"{chosen.setting}-{chosen.recipe}"
+    asked = found.behaviors[: chosen.behaviors]
     if chosen.blind:
         still = replace(found.run.recipe, learning_rate=STILL)
         causes = Documents(untrained(found, chosen.folder / f"{name}-untrained", still))
         name += "-blind"
     for method in chosen.methods.split(","):
         place = chosen.folder / f"{name}-scores" / method
-        scores = in_parts(place, method, causes, found.behaviors, chosen.at_once)
+        scores = in_parts(
+            place, method, causes, found.behaviors[: chosen.behaviors], chosen.at_once
+        )
         print(f"{method}: {scores.cost.seconds:.1f} s, {scores.settings['peak_mb']:.0f} MB")
 
 
@@ -71,8 +75,8 @@ def in_parts(
             "processor_seconds": sum(p.settings["processor_seconds"] for p in parts),
         },
     )
-    if not place.exists():
-        whole.save(place)
+    shutil.rmtree(place, ignore_errors=True)
+    whole.save(place)
     return whole
 
 

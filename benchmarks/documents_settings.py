@@ -144,11 +144,11 @@ def cut_passages(length: int, seed: int = 0) -> list[RawDocument]:
 
 
 def questions(held_out: list[RawDocument]) -> tuple[Behavior, ...]:
-    """Twenty passages to continue at length, and twenty others to continue by three words."""
+    """Twenty passages to continue at length and twenty to continue by three words, in turn."""
     asked = []
     for number, document in enumerate(held_out[:40]):
         words = document.text.split()
-        length = PASSAGE if number < 20 else COMPLETION
+        length = COMPLETION if number % 2 else PASSAGE
         prompt, target = words[:PROMPT], words[PROMPT : PROMPT + length]
         asked.append(Behavior(" ".join(prompt), " " + " ".join(target)))
     return tuple(asked)
@@ -160,5 +160,6 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--setting", choices=("world", "text"), required=True)
     parser.add_argument("--recipe", choices=("default", "smooth"), default="smooth")
     parser.add_argument("--size", choices=tuple(SIZES), default="full", help="of the text")
+    parser.add_argument("--behaviors", type=int, default=40, help="the first so many")
     parser.add_argument("--folder", type=Path, required=True, help="of corpora, runs and banks")
     return parser
