@@ -42,9 +42,7 @@ def main() -> None:
         name += "-blind"
     for method in chosen.methods.split(","):
         place = chosen.folder / f"{name}-scores" / method
-        scores = in_parts(
-            place, method, causes, found.behaviors[: chosen.behaviors], chosen.at_once
-        )
+        scores = in_parts(place, method, causes, asked, chosen.at_once)
         print(f"{method}: {scores.cost.seconds:.1f} s, {scores.settings['peak_mb']:.0f} MB")
 
 
