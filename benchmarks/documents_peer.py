@@ -86,6 +86,11 @@ def loss(model: torch.nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor
     )
 
 
+def dimensions(documents: Documents) -> int:
+    """Of TRAK's random space: fewer than documents, or its kernel has no inverse."""
+    return min(512, len(documents) // 2)
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("place", type=Path, help="folder that documents_handoff.py wrote")

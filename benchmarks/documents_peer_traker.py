@@ -4,7 +4,7 @@
 
 In an environment of its own: `pip install torch==2.13.0 traker==0.3.2 transformers`. The output of
 a sequence is the mean log-odds of its predicted tokens. Without a GPU the library's only projector
-is the plain one, whose matrix is held whole: hence 512 dimensions.
+is the plain one, whose matrix is held whole: hence at most 512 dimensions.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ from __future__ import annotations
 import tempfile
 
 import torch
-from documents_peer import NOTHING, Clock, Documents, Queries, arguments, open_model, write
+from documents_peer import (
+    NOTHING,
+    Clock,
+    Documents,
+    Queries,
+    arguments,
+    dimensions,
+    open_model,
+    write,
+)
 from torch.utils.data import DataLoader
 from trak import TRAKer
 from trak.modelout_functions import AbstractModelOutput
 from trak.projectors import BasicSingleBlockProjector, ProjectionType
-
-DIMENSIONS = 512
 
 
 class NextTokens(AbstractModelOutput):
@@ -64,7 +71,7 @@ def main() -> None:
         count = sum(p.numel() for p in model.parameters())
         projector = Kept(
             grad_dim=count,
-            proj_dim=DIMENSIONS,
+            proj_dim=dimensions(documents),
             seed=0,
             proj_type=ProjectionType.rademacher,
             device="cpu",
@@ -76,7 +83,7 @@ def main() -> None:
             save_dir=folder,
             device="cpu",
             projector=projector,
-            proj_dim=DIMENSIONS,
+            proj_dim=dimensions(documents),
             use_half_precision=False,
         )
         state = model.state_dict()
