@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import torch
 from dattri.algorithm.trak import TRAKAttributor
-from dattri.func.utils import flatten_func
 from dattri.task import AttributionTask
 from documents_peer import (
     NOTHING,
@@ -53,7 +52,6 @@ def main() -> None:
         said = targets != NOTHING
         return found.log_softmax(-1).gather(1, targets.clamp(min=0)[:, None])[:, 0], said
 
-    @flatten_func(model)
     def odds(parameters, data):
         found, said = log_p(parameters, data)
         return ((found - torch.log1p(-found.exp().clamp(max=1 - 1e-6))) * said).sum() / said.sum()
