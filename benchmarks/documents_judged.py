@@ -93,7 +93,7 @@ def table(record: dict) -> str:
     shares = [r["share"] for r in record["rows"][0]["loss_rise"]]
     heads = ["method", "LDS", "95 %", "blind"]
     heads += [f"fall, top {share:.1%}" for share in shares] + ["recall", "CPU s", "MB"]
-    lines = [" | ".join(heads), "|".join(["---"] * len(heads))]
+    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
     for row in sorted(record["rows"], key=lambda r: -r["lds"]):
         blind = row["sanity"].get("before training")
         cells = [f"`{row['method']}`", f"{row['lds']:.3f}"]
