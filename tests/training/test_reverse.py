@@ -47,15 +47,15 @@ def finals(run):
     return {n: torch.stack([g[i] for g in gradients]) for i, n in enumerate(names)}
 
 
-def slope(run, document, width):
+def slope(run, document, width, centre=1.0):
     """A central difference of fourth order between replays."""
 
-    def at(weight):
-        weights = np.ones(run.corpus().n_documents)
-        weights[document] = weight
+    def at(change):
+        weights = np.full(run.corpus().n_documents, centre)
+        weights[document] += change
         return values(run.replay(weights).model(), BEHAVIORS)
 
-    near, far = at(1 + width) - at(1 - width), at(1 + 2 * width) - at(1 - 2 * width)
+    near, far = at(width) - at(-width), at(2 * width) - at(-2 * width)
     return (8 * near - far) / (12 * width)
 
 
@@ -81,6 +81,21 @@ def test_clipping_is_among_what_is_differentiated(gpt2):
 def test_it_is_the_slope_of_replays(gpt2, found):
     for document in largest(found, 2):
         assert found[:, document] == pytest.approx(slope(gpt2, document, 3e-4), rel=1e-6)
+
+
+def test_it_is_the_slope_at_other_weights_too(gpt2, found):
+    replay = gpt2.replay(np.full(gpt2.corpus().n_documents, 0.5), keep_checkpoints=True)
+    here = weight_gradients(gpt2, finals(replay), at=replay)[:, 0]
+    (document,) = largest(here, 1)
+    expected = slope(gpt2, document, 3e-4, centre=0.5)
+    assert here[:, document] == pytest.approx(expected, rel=1e-6)
+    assert found[:, document] != pytest.approx(expected, rel=0.1)
+
+
+def test_a_replay_without_states_is_refused(gpt2):
+    replay = gpt2.replay(np.full(gpt2.corpus().n_documents, 0.7))
+    with pytest.raises(RunError, match="keep_checkpoints=True"):
+        weight_gradients(gpt2, finals(replay), at=replay)
 
 
 def test_documents_that_no_step_saw_have_none(gpt2, found):

@@ -8,6 +8,7 @@ calibration   from ranks to nats, by measured replays
 steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
 judging       methods judged by real removals, with what each cost
+judged_page   a judgement as one HTML page
 peak          the most memory that a piece of work took
 corpus_says   what the text itself says of the behavior
 record        the versioned JSON
