@@ -45,6 +45,11 @@ def silence_head(model, layer, head):
 def silence_mlp(model, layer):
     block = model.sites.layers[layer].block
     mlp = getattr(block, "mlp", block)
+    if hasattr(mlp, "experts"):
+        mlp.experts.down_proj.data.zero_()
+        if hasattr(mlp, "shared_expert"):
+            mlp.shared_expert.down_proj.weight.data.zero_()
+        return
     names = ("c_proj", "dense_4h_to_h", "down_proj", "fc2")
     last = next(getattr(mlp, name) for name in names if hasattr(mlp, name))
     for parameter in last.parameters():

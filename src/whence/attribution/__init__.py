@@ -15,9 +15,11 @@ streaming       a corpus past a model, for all of these
 layer_gradients, row_gradients, gradients   what they are made of
 memorization    what a document did to the model's grasp of that very document
 patching        components: attribution patching
+edge_patching   edges between components: EAP, EAP-IG
 inputs          tokens: gradient x input, integrated gradients
 """
 
+from whence.attribution.edge_patching import edge_attribution, edge_integrated_gradients
 from whence.attribution.gradients import adam_scaling
 from whence.attribution.influence import (
     InfluenceSettings,
@@ -82,6 +84,8 @@ __all__ = [
     "datamodel",
     "detect",
     "detection_scores",
+    "edge_attribution",
+    "edge_integrated_gradients",
     "ekfac",
     "embedding",
     "exact_shapley",

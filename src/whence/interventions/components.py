@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -40,13 +40,17 @@ from whence.core.records import digest
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.hooks import Place, Unit, attached, places_of
 from whence.interventions.interface import check_keep, measured
-from whence.interventions.replacements import activations, mean_activations
+from whence.interventions.replacements import (
+    activations,
+    mean_activations,
+    other_tokens,
+    with_other,
+)
 from whence.models import (
     BATCH_SIZE,
     Model,
     Row,
     encode,
-    encode_prompt,
     log_probabilities,
     rows_of,
 )
@@ -260,40 +264,21 @@ class Components:
             return [zero] * len(self.places)
         if self.replacement == "mean":
             return self._means
-        patched = [
-            Row(others[r.ids[: r.prompt]] + r.ids[r.prompt :], r.positions, r.prompt, r.scores)
-            for r in batch
-        ]
+        patched = [with_other(row, others[row.ids[: row.prompt]]) for row in batch]
         different = list(dict.fromkeys(patched))
         where = torch.tensor([different.index(row) for row in patched], device=self.model.device)
         return [x[where] for x in activations(self.model, self.places, different)]
 
     @cached_property
     def _means(self) -> list[Tensor]:
-        return mean_activations(self.model, self.places, self.reference, self.batch_size)
+        read = partial(activations, self.model, self.places)
+        return mean_activations(self.model, read, self.reference, self.batch_size)
 
     def _other(self, prompt: str, row: Row) -> tuple[int, ...]:
         """The tokens of the other prompt for a prompt; nothing unless they are needed."""
         if self.replacement != "other":
             return ()
-        given = self.other_prompt
-        other = given if isinstance(given, str) else (given or {}).get(prompt)
-        if other is None:
-            raise InterventionError(
-                "other_prompt",
-                expected=f"another prompt for {prompt!r}",
-                got="none",
-                fix="Add one to other_prompt.",
-            )
-        ids = encode_prompt(self.model, other).ids
-        if len(ids) != row.prompt:
-            raise InterventionError(
-                "other_prompt",
-                expected=f"{row.prompt} tokens, as many as {prompt!r} has",
-                got=f"{len(ids)} tokens in {other!r}",
-                fix="Reword one of them until both have the same number of tokens.",
-            )
-        return ids
+        return other_tokens(self.model, self.other_prompt, prompt, row.prompt)
 
 
 def _causes(place: Place) -> list[Cause]:
@@ -326,6 +311,15 @@ def _check_settings(
             got=repr(units),
             fix="Name the components that can be taken away.",
         )
+    check_replacement(replacement, reference, other_prompt)
+
+
+def check_replacement(replacement: str, reference: object, other_prompt: object) -> None:
+    """Complain about a replacement that is unknown or lacks its texts.
+
+    Raises:
+        InterventionError: it is.
+    """
     if replacement not in get_args(Replacement):
         raise InterventionError(
             "replacement",

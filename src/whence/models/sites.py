@@ -105,7 +105,7 @@ def find_sites(module: nn.Module) -> Sites:
             got="a model without one of them",
             fix="Open a causal language model.",
         )
-    return Sites(layers, embedding, _find(inner, FINAL_NORM), head)
+    return Sites(layers, embedding, find_module(inner, FINAL_NORM), head)
 
 
 def _layer(number: int, block: nn.Module, n_heads: int) -> LayerSites:
@@ -130,7 +130,8 @@ def _input_width(projection: nn.Module) -> int | None:
     return int(weight.shape[0]) if weight is not None and weight.ndim == 2 else None
 
 
-def _find(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
+def find_module(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
+    """The first of some dotted names that is a module, None if none is."""
     for name in names:
         found: object = module
         for part in name.split("."):
@@ -141,7 +142,7 @@ def _find(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
 
 
 def _first(module: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
-    found = _find(module, names)
+    found = find_module(module, names)
     if found is None:
         raise _not_found(module, names, what)
     return found
@@ -155,5 +156,5 @@ def _not_found(module: nn.Module, names: tuple[str, ...], what: str) -> ModelErr
         expected=f"{what} under one of the names {', '.join(names)}",
         got=f"a module that has {shown or 'no parts'}",
         fix="Whence does not know this architecture; use a model of one that it knows "
-        "(GPT-2, GPT-NeoX, Llama, Qwen 2 and 3, Mistral, Gemma 2 and 3, OLMo 2, OPT).",
+        "(GPT-2, GPT-NeoX, Llama, Qwen 2 and 3, Mistral, Mixtral, Gemma 2 and 3, OLMo 2, OPT).",
     )
