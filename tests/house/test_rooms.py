@@ -171,6 +171,7 @@ PUBLIC = {
     "interventions": [
         "Bank",
         "Components",
+        "Divergence",
         "Documents",
         "EdgeGraph",
         "Edges",
@@ -205,6 +206,7 @@ PUBLIC = {
         "check_causal",
         "check_tokenizer_fits",
         "digest_module",
+        "distributions",
         "encode",
         "encode_prompt",
         "find_sites",

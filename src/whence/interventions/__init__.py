@@ -6,6 +6,7 @@ edges         what goes from one component to another, by replacing it on its wa
 documents     training documents, by replaying a recorded run without them
 tokens        the prompt's tokens, words and spans, by dropping or replacing them
 bank          a run trained again on many random subsets, kept
+divergence    how far the whole prediction moves, in place of one behavior's value
 subsets       drawing random subsets
 groups        named groups of things that are taken away together
 replacements  what stands in the place of a component
@@ -18,6 +19,7 @@ slopes        how fast values change with what goes along every edge
 
 from whence.interventions.bank import Bank, make_bank, open_bank
 from whence.interventions.components import Components, Watched
+from whence.interventions.divergence import Divergence
 from whence.interventions.documents import Documents, document_causes, document_text
 from whence.interventions.edges import Edges
 from whence.interventions.graph import EdgeGraph
@@ -29,6 +31,7 @@ from whence.interventions.tokens import Tokens
 __all__ = [
     "Bank",
     "Components",
+    "Divergence",
     "Documents",
     "EdgeGraph",
     "Edges",

@@ -39,7 +39,7 @@ from whence.core.errors import InterventionError
 from whence.core.records import digest
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.hooks import Place, Unit, attached, places_of
-from whence.interventions.interface import check_keep, measured
+from whence.interventions.interface import ValueOf, check_keep, measured
 from whence.interventions.replacements import (
     activations,
     mean_activations,
@@ -176,13 +176,18 @@ class Components:
         return about
 
     def measure(
-        self, behaviors: Sequence[Behavior], keep: Bool[np.ndarray, "subset cause"]
+        self,
+        behaviors: Sequence[Behavior],
+        keep: Bool[np.ndarray, "subset cause"],
+        *,
+        value: ValueOf | None = None,
     ) -> Float[np.ndarray, "behavior subset"]:
         """Values of behaviors without the removed components.
 
         Args:
             behaviors: what is measured.
             keep: one row a removal; False marks a cause that is taken away.
+            value: what is measured instead of the behavior's value (see `Divergence`).
 
         Returns:
             Nats. A row that keeps everything gives the model's own values, to the last bit.
@@ -221,6 +226,7 @@ class Components:
             lambda behavior, _: rows[behavior],
             batch_size=self.batch_size,
             editing=editing,
+            value=value,
         )
 
     def watch(self, behavior: Behavior) -> Watched:

@@ -35,7 +35,7 @@ from whence.core.records import digest
 from whence.interventions.components import check_replacement
 from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import grouped, kept_singles, membership
-from whence.interventions.interface import check_keep, measured
+from whence.interventions.interface import ValueOf, check_keep, measured
 from whence.interventions.listeners import Cutting, contributions
 from whence.interventions.replacements import mean_activations, other_tokens, with_other
 from whence.interventions.slopes import edge_products
@@ -142,13 +142,18 @@ class Edges:
         return about
 
     def measure(
-        self, behaviors: Sequence[Behavior], keep: Bool[np.ndarray, "subset cause"]
+        self,
+        behaviors: Sequence[Behavior],
+        keep: Bool[np.ndarray, "subset cause"],
+        *,
+        value: ValueOf | None = None,
     ) -> Float[np.ndarray, "behavior subset"]:
         """Values of behaviors without the removed edges.
 
         Args:
             behaviors: what is measured.
             keep: one row a removal; False marks a cause that is taken away.
+            value: what is measured instead of the behavior's value (see `Divergence`).
 
         Returns:
             Nats. A row that keeps everything gives the model's own values, to the last bit.
@@ -176,6 +181,7 @@ class Edges:
             lambda behavior, _: rows[behavior],
             batch_size=self.batch_size,
             editing=editing,
+            value=value,
         )
 
     def cut(self, keep: Bool[np.ndarray, "row cause"]) -> Bool[Tensor, "row receiver sender"]:

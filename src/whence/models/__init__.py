@@ -29,6 +29,17 @@ from whence.models.opened import (
 )
 from whence.models.parts import Piece, head_parts, parameter_parts
 from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, plan, rows_of, run_rows
+from whence.models.parts import parameter_parts
+from whence.models.rows import (
+    BATCH_SIZE,
+    Row,
+    Score,
+    distributions,
+    log_probabilities,
+    plan,
+    rows_of,
+    run_rows,
+)
 from whence.models.scoring import sum_rows, target_log_probabilities, value_tensor, values
 from whence.models.sites import LayerSites, Sites, find_sites
 from whence.models.streams import LayerStreams, Projection, as_matrix, find_streams
@@ -51,6 +62,7 @@ __all__ = [
     "check_causal",
     "check_tokenizer_fits",
     "digest_module",
+    "distributions",
     "encode",
     "encode_prompt",
     "find_sites",
