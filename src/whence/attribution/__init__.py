@@ -3,6 +3,8 @@
 perturb         leave-one-out, written once for documents, components and tokens
 lookup          BM25, exact spans, embeddings, random: baselines that only rank
 regression      linear models of random subsets: datamodels, COAR, LIME; written once too
+pruning         removing one after another as long as little changes: ACDC; once too
+hypothesis      does a cause matter at all: tests with false discoveries controlled; once too
 lasso           the sparse fit under them
 shapley         Shapley values: exact, by permutations, by the kernel; once too
 tracin          documents: gradient similarity along the recorded run
@@ -21,6 +23,12 @@ inputs          tokens: gradient x input, integrated gradients
 
 from whence.attribution.edge_patching import edge_attribution, edge_integrated_gradients
 from whence.attribution.gradients import adam_scaling
+from whence.attribution.hypothesis import (
+    Tested,
+    benjamini_hochberg,
+    effect_tests,
+    sign_flip_p_values,
+)
 from whence.attribution.influence import (
     InfluenceSettings,
     Solving,
@@ -51,6 +59,7 @@ from whence.attribution.memorization import (
 )
 from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
+from whence.attribution.pruning import Pruned, greedy_pruning
 from whence.attribution.regression import Fit, coar, datamodel, lime, subset_regression
 from whence.attribution.row_gradients import RowGradients
 from whence.attribution.shapley import exact_shapley, kernel_shapley, permutation_shapley
@@ -72,12 +81,15 @@ __all__ = [
     "OrderTest",
     "Panel",
     "Profile",
+    "Pruned",
     "RowGradients",
     "Solving",
+    "Tested",
     "TrakSettings",
     "adam_scaling",
     "attribution_patching",
     "auc",
+    "benjamini_hochberg",
     "bm25",
     "coar",
     "counterfactual",
@@ -86,6 +98,7 @@ __all__ = [
     "detection_scores",
     "edge_attribution",
     "edge_integrated_gradients",
+    "effect_tests",
     "ekfac",
     "embedding",
     "exact_shapley",
@@ -93,6 +106,7 @@ __all__ = [
     "gauss_newton",
     "gradient_similarity",
     "gradient_x_input",
+    "greedy_pruning",
     "integrated_gradients",
     "kernel_shapley",
     "leave_one_out",
@@ -103,6 +117,7 @@ __all__ = [
     "permutation_shapley",
     "random_order",
     "sentences",
+    "sign_flip_p_values",
     "source",
     "spread",
     "subset_regression",

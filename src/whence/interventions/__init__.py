@@ -10,6 +10,9 @@ divergence    how far the whole prediction moves, in place of one behavior's val
 subsets       drawing random subsets
 groups        named groups of things that are taken away together
 replacements  what stands in the place of a component
+watched       a value with its graph, beside what components could lose
+resuming      passes that begin at the first layer that changes
+positions     tokens of a prompt by number
 hooks         reading and replacing activations inside an unmodified module
 graph         senders and receivers of the residual stream
 wiring        hooks on every writing to it and every reading
@@ -18,7 +21,7 @@ slopes        how fast values change with what goes along every edge
 """
 
 from whence.interventions.bank import Bank, make_bank, open_bank
-from whence.interventions.components import Components, Watched
+from whence.interventions.components import Components
 from whence.interventions.divergence import Divergence
 from whence.interventions.documents import Documents, document_causes, document_text
 from whence.interventions.edges import Edges
@@ -27,6 +30,7 @@ from whence.interventions.groups import by_layer
 from whence.interventions.interface import Intervention, check_keep, keep_without
 from whence.interventions.subsets import Sizes, random_subsets
 from whence.interventions.tokens import Tokens
+from whence.interventions.watched import Watched
 
 __all__ = [
     "Bank",

@@ -37,6 +37,7 @@ from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.interface import ValueOf, check_keep, measured
 from whence.interventions.listeners import Cutting, contributions
+from whence.interventions.positions import places_in
 from whence.interventions.replacements import mean_activations, other_tokens, with_other
 from whence.interventions.slopes import edge_products
 from whence.interventions.wiring import Sent, Wiring, listening, wire
@@ -237,16 +238,8 @@ class Edges:
             return None
         width = max(len(row.ids) for row in batch)
         there = torch.zeros(len(batch), width, dtype=torch.bool)
-        for k, row in enumerate(batch):
-            for position in self.positions:
-                if not -row.prompt <= position < row.prompt:
-                    raise InterventionError(
-                        "positions",
-                        expected=f"tokens of a prompt of {row.prompt}",
-                        got=str(position),
-                        fix="Count from 0, special tokens too; -1 is the last of the prompt.",
-                    )
-                there[k, position % row.prompt] = True
+        for k, at in enumerate(places_in(batch, self.positions)):
+            there[k, list(at)] = True
         return there.to(self.model.device)
 
     def change(

@@ -30,6 +30,9 @@ ATTENTION_OUT = ("attn.c_proj", "attention.dense", "self_attn.o_proj", "self_att
 MLP = ("post_feedforward_layernorm", "mlp", "fc2")
 """The MLP's last module; OPT has no MLP module, its second matrix ends it."""
 
+MLP_OUT = ("mlp.c_proj", "mlp.dense_4h_to_h", "mlp.down_proj", "fc2")
+"""The MLP's last matrix, where it has one; a mixture of experts has none."""
+
 FINAL_NORM = (
     "transformer.ln_f",
     "gpt_neox.final_layer_norm",
@@ -50,6 +53,8 @@ class LayerSites:
         n_heads: query heads.
         head_size: columns of one head.
         mlp: the module whose output is the MLP's contribution.
+        mlp_out: the MLP's last matrix, whose inputs are its neurons; None in a mixture of experts.
+        n_neurons: how many neurons; 0 in a mixture of experts.
     """
 
     layer: int
@@ -58,6 +63,8 @@ class LayerSites:
     n_heads: int
     head_size: int
     mlp: nn.Module
+    mlp_out: nn.Module | None
+    n_neurons: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +126,9 @@ def _layer(number: int, block: nn.Module, n_heads: int) -> LayerSites:
             got=f"{type(out).__name__} of input width {width}",
             fix="Whence does not know this architecture's attention; please report it.",
         )
-    return LayerSites(number, block, out, n_heads, width // n_heads, mlp)
+    last = find_module(block, MLP_OUT)
+    neurons = 0 if last is None else _input_width(last) or 0
+    return LayerSites(number, block, out, n_heads, width // n_heads, mlp, last, neurons)
 
 
 def _input_width(projection: nn.Module) -> int | None:
