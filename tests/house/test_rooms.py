@@ -314,8 +314,12 @@ PUBLIC = {
     "worlds": [
         "Fact",
         "World",
+        "Written",
+        "copying",
+        "induction",
         "people",
         "python_library",
+        "two_hops",
     ],
 }
 
