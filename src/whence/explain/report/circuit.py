@@ -71,9 +71,7 @@ def _plot(record: dict[str, Any]) -> Markup:
     return plot(
         "Faithfulness over the share of edges kept",
         [
-            Series(
-                "by score", list(zip(own["sizes"], own["faithfulness"], strict=True)), line=True
-            ),
+            Series("by score", by_score, line=True),
             Series(
                 f"{len(others)} random orders, from lowest to highest",
                 list(zip(own["sizes"], middle, strict=True)),
