@@ -203,7 +203,7 @@ def _line(
 def _node(part: str, x: float, y: float) -> Markup:
     name = part.partition(".")[2]
     said = part if not name else f"{part.partition('.')[0][1:]}.{name.replace('MLP', 'mlp')}"
-    half = 30 if part in ("embedding", "logits") else 22
+    half = 36 if part in ("embedding", "logits") else 22
     return tag(
         "g",
         tag(
