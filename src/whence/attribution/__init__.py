@@ -17,10 +17,12 @@ streaming       a corpus past a model, for all of these
 layer_gradients, row_gradients, gradients   what they are made of
 memorization    what a document did to the model's grasp of that very document
 patching        components: attribution patching
+direct          components: what each says to the vocabulary itself
 edge_patching   edges between components: EAP, EAP-IG
 inputs          tokens: gradient x input, integrated gradients
 """
 
+from whence.attribution.direct import direct_logit_attribution
 from whence.attribution.edge_patching import edge_attribution, edge_integrated_gradients
 from whence.attribution.gradients import adam_scaling
 from whence.attribution.hypothesis import (
@@ -96,6 +98,7 @@ __all__ = [
     "datamodel",
     "detect",
     "detection_scores",
+    "direct_logit_attribution",
     "edge_attribution",
     "edge_integrated_gradients",
     "effect_tests",

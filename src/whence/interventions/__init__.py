@@ -28,6 +28,7 @@ from whence.interventions.edges import Edges
 from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import by_layer
 from whence.interventions.interface import Intervention, check_keep, keep_without
+from whence.interventions.listeners import direct_parts
 from whence.interventions.subsets import Sizes, random_subsets
 from whence.interventions.tokens import Tokens
 from whence.interventions.watched import Watched
@@ -45,6 +46,7 @@ __all__ = [
     "Watched",
     "by_layer",
     "check_keep",
+    "direct_parts",
     "document_causes",
     "document_text",
     "keep_without",

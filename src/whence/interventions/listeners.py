@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from whence.interventions.wiring import Columns, Reading, Sent, Stream, Wiring, listening
-from whence.models import Row, log_probabilities
+from whence.interventions.wiring import Columns, Reading, Sent, Stream, Wiring, listening, wire
+from whence.models import Model, Row, log_probabilities
 
 
 class Noting:
@@ -157,3 +157,13 @@ def contributions(wiring: Wiring, rows: Sequence[Row]) -> Sent:
     with torch.no_grad(), listening(wiring, noting, len(rows)):
         log_probabilities(wiring.model, rows)
     return noting.contributions
+
+
+def direct_parts(model: Model, rows: Sequence[Row]) -> tuple[tuple[str, ...], Sent]:
+    """The names of all senders of a model, and what each adds to the stream of some rows.
+
+    Raises:
+        ModelError: the model's streams are not known, or no sum.
+    """
+    wiring = wire(model)
+    return tuple(s.id for s in wiring.graph.senders), contributions(wiring, rows)
