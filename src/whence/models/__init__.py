@@ -28,8 +28,6 @@ from whence.models.opened import (
     open_tokenizer,
 )
 from whence.models.parts import Piece, head_parts, parameter_parts
-from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, plan, rows_of, run_rows
-from whence.models.parts import parameter_parts
 from whence.models.rows import (
     BATCH_SIZE,
     Row,
