@@ -41,6 +41,7 @@ ORDER = [
     "read_a_record.py",
     "reproduce_a_result.py",
     "explain_a_checkpoint.py",
+    "find_a_circuit.py",
 ]
 """The examples as a newcomer meets them; each may use what those before it left behind."""
 

@@ -45,6 +45,11 @@ def silence_head(model, layer, head):
 def silence_mlp(model, layer):
     block = model.sites.layers[layer].block
     mlp = getattr(block, "mlp", block)
+    if hasattr(mlp, "experts"):
+        mlp.experts.down_proj.data.zero_()
+        if hasattr(mlp, "shared_expert"):
+            mlp.shared_expert.down_proj.weight.data.zero_()
+        return
     names = ("c_proj", "dense_4h_to_h", "down_proj", "fc2")
     last = next(getattr(mlp, name) for name in names if hasattr(mlp, name))
     for parameter in last.parameters():
@@ -281,8 +286,9 @@ def test_a_part_that_the_forward_pass_does_not_use_is_an_error():
     components = Components(model, replacement="zero")
     unused = copy.deepcopy(model.sites.layers[1])
     object.__setattr__(components.places[2], "layer", unused)
+    without(components, ["L0.H0"])
     with pytest.raises(InterventionError, match=r"L1\.H0.*never ran"):
-        without(components, ["L0.H0"])
+        without(components, ["L0.H0", "L1.H2"])
 
 
 def test_a_plain_module_gives_the_same(tmp_path):
@@ -302,7 +308,7 @@ def test_a_plain_module_gives_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"units": ("neuron",)}, "head, mlp, layer"),
+        ({"units": ("expert",)}, "head, mlp, layer"),
         ({"units": ()}, "head, mlp, layer"),
         ({"units": "head"}, "head, mlp, layer"),
         ({"replacement": "noise"}, "zero, mean, other"),

@@ -14,10 +14,12 @@ from transformers import (
     GPTNeoXConfig,
     LlamaConfig,
     MistralConfig,
+    MixtralConfig,
     Olmo2Config,
     OPTConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    Qwen2MoeConfig,
     Qwen3Config,
 )
 
@@ -165,6 +167,18 @@ CONFIGS = {
     "qwen2": lambda: Qwen2Config(**_GROUPED, tie_word_embeddings=True),
     "qwen3": lambda: Qwen3Config(**_WIDE_HEADS, tie_word_embeddings=False),
     "mistral": lambda: MistralConfig(**_GROUPED, sliding_window=8, tie_word_embeddings=False),
+    "mixtral": lambda: MixtralConfig(
+        **_GROUPED, num_local_experts=4, num_experts_per_tok=2, tie_word_embeddings=False
+    ),
+    "qwen2_moe": lambda: Qwen2MoeConfig(
+        **_GROUPED,
+        num_experts=4,
+        num_experts_per_tok=2,
+        moe_intermediate_size=24,
+        shared_expert_intermediate_size=40,
+        mlp_only_layers=[1],
+        tie_word_embeddings=False,
+    ),
     "gemma2": lambda: Gemma2Config(**_WIDE_HEADS, **_SLIDING, query_pre_attn_scalar=12),
     "gemma3": lambda: Gemma3TextConfig(**_WIDE_HEADS, **_SLIDING, query_pre_attn_scalar=12),
     "olmo2": lambda: Olmo2Config(**_GROUPED, tie_word_embeddings=False),
@@ -188,6 +202,8 @@ ARCHITECTURES = list(CONFIGS)
 def _module(name, attention):
     torch.manual_seed(0)
     module = AutoModelForCausalLM.from_config(CONFIGS[name](), attn_implementation=attention)
+    if name in ("mixtral", "qwen2_moe"):  # the default for experts knows no float64
+        module.set_experts_implementation("eager")
     with torch.no_grad():
         for parameter in module.parameters():  # biases and norms away from 0 and 1, too
             parameter.add_(0.15 * torch.randn_like(parameter))

@@ -112,7 +112,9 @@ def test_value_tensor_gives_the_value_and_its_gradient(name):
         assert found.item() == pytest.approx(value, abs=1e-5)
         (gradient,) = torch.autograd.grad(found, embeddings)
         # Even in float64, attention's softmax and some norms stay in float32.
-        step = 3e-3 * gradient / gradient.norm()
+        # A long step may lead a token to other experts, where there are any.
+        length = 2e-4 if name in ("mixtral", "qwen2_moe") else 3e-3
+        step = length * gradient / gradient.norm()
         both = torch.stack([embeddings + step, embeddings - step]).detach()
         up, down = value_tensor(model, encoded, prompt_embeddings=both)
         assert (up - down).item() == pytest.approx(2 * (gradient * step).sum().item(), rel=1e-2)

@@ -3,6 +3,8 @@
 perturb         leave-one-out, written once for documents, components and tokens
 lookup          BM25, exact spans, embeddings, random: baselines that only rank
 regression      linear models of random subsets: datamodels, COAR, LIME; written once too
+pruning         removing one after another as long as little changes: ACDC; once too
+hypothesis      does a cause matter at all: tests with false discoveries controlled; once too
 lasso           the sparse fit under them
 shapley         Shapley values: exact, by permutations, by the kernel; once too
 tracin          documents: gradient similarity along the recorded run
@@ -15,10 +17,20 @@ streaming       a corpus past a model, for all of these
 layer_gradients, row_gradients, gradients   what they are made of
 memorization    what a document did to the model's grasp of that very document
 patching        components: attribution patching
+direct          components: what each says to the vocabulary itself
+edge_patching   edges between components: EAP, EAP-IG
 inputs          tokens: gradient x input, integrated gradients
 """
 
+from whence.attribution.direct import direct_logit_attribution
+from whence.attribution.edge_patching import edge_attribution, edge_integrated_gradients
 from whence.attribution.gradients import adam_scaling
+from whence.attribution.hypothesis import (
+    Tested,
+    benjamini_hochberg,
+    effect_tests,
+    sign_flip_p_values,
+)
 from whence.attribution.influence import (
     InfluenceSettings,
     Solving,
@@ -49,6 +61,7 @@ from whence.attribution.memorization import (
 )
 from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
+from whence.attribution.pruning import Pruned, greedy_pruning
 from whence.attribution.regression import Fit, coar, datamodel, lime, subset_regression
 from whence.attribution.row_gradients import RowGradients
 from whence.attribution.shapley import exact_shapley, kernel_shapley, permutation_shapley
@@ -70,18 +83,25 @@ __all__ = [
     "OrderTest",
     "Panel",
     "Profile",
+    "Pruned",
     "RowGradients",
     "Solving",
+    "Tested",
     "TrakSettings",
     "adam_scaling",
     "attribution_patching",
     "auc",
+    "benjamini_hochberg",
     "bm25",
     "coar",
     "counterfactual",
     "datamodel",
     "detect",
     "detection_scores",
+    "direct_logit_attribution",
+    "edge_attribution",
+    "edge_integrated_gradients",
+    "effect_tests",
     "ekfac",
     "embedding",
     "exact_shapley",
@@ -89,6 +109,7 @@ __all__ = [
     "gauss_newton",
     "gradient_similarity",
     "gradient_x_input",
+    "greedy_pruning",
     "integrated_gradients",
     "kernel_shapley",
     "leave_one_out",
@@ -99,6 +120,7 @@ __all__ = [
     "permutation_shapley",
     "random_order",
     "sentences",
+    "sign_flip_p_values",
     "source",
     "spread",
     "subset_regression",

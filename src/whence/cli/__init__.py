@@ -5,6 +5,7 @@
                tasks, novelty, contamination, decontaminate, facts
     train      record a training, replay it
     explain    the main job
+    circuit    which edges between parts carry a behavior
     bank       train a run again on random subsets of its documents
     scores     scores from another program, made readable
     judge      methods beside one another, judged by a bank
@@ -29,6 +30,7 @@ from rich.console import Console
 
 from whence.cli.bank import bank
 from whence.cli.check import check
+from whence.cli.circuit import circuit
 from whence.cli.corpus import app as corpus
 from whence.cli.demo import demo
 from whence.cli.explain import explain
@@ -63,6 +65,7 @@ for _command in _OF_A_CORPUS:
 app.add_typer(corpus, name="corpus", help="Text in, addressable tokens out.")
 app.command("train")(train)
 app.command("explain")(explain)
+app.command("circuit")(circuit)
 app.command("bank")(bank)
 app.command("judge")(judge)
 app.command("scores")(scores)

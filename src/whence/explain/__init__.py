@@ -9,6 +9,7 @@ steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
 judging       methods judged by real removals, with what each cost
 judged_page   a judgement as one HTML page
+circuits      which edges carry a behavior, cut and measured
 peak          the most memory that a piece of work took
 corpus_says   what the text itself says of the behavior
 record        the versioned JSON
@@ -17,6 +18,7 @@ table         the record in a terminal
 """
 
 from whence.explain.calibration import Slope, load_slopes, save_slopes, slope_from
+from whence.explain.circuits import CircuitSettings, find_circuit
 from whence.explain.explain import Explanation, explain, explain_many
 from whence.explain.findings import document_scores
 from whence.explain.judging import (
@@ -29,10 +31,13 @@ from whence.explain.judging import (
 )
 from whence.explain.methods import METHODS
 from whence.explain.plan import DEFAULT_BUDGET, Estimate, Plan
+from whence.explain.report.circuit import circuit_page
+from whence.explain.subject import open_subject
 
 __all__ = [
     "DEFAULT_BUDGET",
     "METHODS",
+    "CircuitSettings",
     "Estimate",
     "Explanation",
     "JudgeSettings",
@@ -40,13 +45,16 @@ __all__ = [
     "Judgement",
     "Plan",
     "Slope",
+    "circuit_page",
     "document_scores",
     "explain",
     "explain_many",
+    "find_circuit",
     "judge_components",
     "judge_documents",
     "judge_tokens",
     "load_slopes",
+    "open_subject",
     "save_slopes",
     "slope_from",
 ]

@@ -2,33 +2,51 @@
 
 interface     what every intervention offers
 components    heads, MLPs and layers, by replacing activations
+edges         what goes from one component to another, by replacing it on its way
 documents     training documents, by replaying a recorded run without them
 tokens        the prompt's tokens, words and spans, by dropping or replacing them
 bank          a run trained again on many random subsets, kept
+divergence    how far the whole prediction moves, in place of one behavior's value
 subsets       drawing random subsets
 groups        named groups of things that are taken away together
 replacements  what stands in the place of a component
+watched       a value with its graph, beside what components could lose
+resuming      passes that begin at the first layer that changes
+positions     tokens of a prompt by number
 hooks         reading and replacing activations inside an unmodified module
+graph         senders and receivers of the residual stream
+wiring        hooks on every writing to it and every reading
+listeners     what listens there: one that notes, one that cuts
+slopes        how fast values change with what goes along every edge
 """
 
 from whence.interventions.bank import Bank, make_bank, open_bank
-from whence.interventions.components import Components, Watched
+from whence.interventions.components import Components
+from whence.interventions.divergence import Divergence
 from whence.interventions.documents import Documents, document_causes, document_text
+from whence.interventions.edges import Edges
+from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import by_layer
 from whence.interventions.interface import Intervention, check_keep, keep_without
+from whence.interventions.listeners import direct_parts
 from whence.interventions.subsets import Sizes, random_subsets
 from whence.interventions.tokens import Tokens
+from whence.interventions.watched import Watched
 
 __all__ = [
     "Bank",
     "Components",
+    "Divergence",
     "Documents",
+    "EdgeGraph",
+    "Edges",
     "Intervention",
     "Sizes",
     "Tokens",
     "Watched",
     "by_layer",
     "check_keep",
+    "direct_parts",
     "document_causes",
     "document_text",
     "keep_without",

@@ -3,6 +3,8 @@
     head     its columns of the input of the attention's output projection
     mlp      what the MLP adds to the residual stream
     layer    what the whole layer adds (its output minus its input)
+    neuron   its column of the input of the MLP's last matrix
+    stream   the residual stream as it enters the layer
 
 What stands in its place:
 
@@ -13,7 +15,10 @@ What stands in its place:
     other    its value at the same position of another prompt of equal length, followed by the
              same continuation (activation patching)
 
-The replacement holds at every position, the target's included. The module is the Hugging
+The replacement holds at every position, the target's included, or at chosen tokens of the prompt,
+together or each as a component of its own. With "other" the usual direction is to spoil a pass
+with what another prompt gives (noising); with the prompts exchanged, causes are what restores the
+behavior (denoising), and their scores are falls of the other's value. The module is the Hugging
 Face one, seen through hooks that are removed after each forward pass; a row of the batch
 that keeps a component gets its activation back bit by bit, so many removals share a pass.
 
@@ -23,10 +28,9 @@ of activation patching in language models" (2024).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -39,58 +43,26 @@ from whence.core.errors import InterventionError
 from whence.core.records import digest
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.hooks import Place, Unit, attached, places_of
-from whence.interventions.interface import check_keep, measured
-from whence.interventions.replacements import activations, mean_activations
+from whence.interventions.interface import ValueOf, check_keep, measured
+from whence.interventions.positions import places_in
+from whence.interventions.replacements import (
+    activations,
+    mean_activations,
+    other_tokens,
+    with_other,
+)
+from whence.interventions.resuming import Resuming
+from whence.interventions.watched import Watched
 from whence.models import (
     BATCH_SIZE,
     Model,
     Row,
     encode,
-    encode_prompt,
     log_probabilities,
     rows_of,
 )
 
 Replacement = Literal["zero", "mean", "other"]
-
-
-@dataclass(frozen=True, eq=False)
-class Watched:
-    """A behavior's value with its graph, and the activations that components could lose.
-
-    The change that a removal makes, to first order (attribution patching), is
-
-        fall = sum of gradient * (activation - replacement)
-
-    over positions and columns of a component; `per_cause` does the sum.
-
-    Attributes:
-        value: nats, with its graph.
-        activations: at each place, with all its components side by side; ask
-            `torch.autograd.grad(value, activations)`. For a layer it is the output.
-        replacements: what would stand there if all were taken away. For a layer it is the input
-            plus the replacement of what the layer adds.
-        table: which components each cause holds.
-        parts: how many components each place has.
-    """
-
-    value: Float[Tensor, ""]
-    activations: tuple[Float[Tensor, "row position _"], ...]
-    replacements: tuple[Float[Tensor, "row position _"], ...]
-    table: Bool[np.ndarray, "cause single"]
-    parts: tuple[int, ...]
-
-    def per_cause(
-        self, products: Sequence[Float[Tensor, "row position _"]]
-    ) -> Float[np.ndarray, " cause"]:
-        """Sum a quantity that is given at each place over what each cause holds."""
-        sums = [
-            x.detach().double().sum(dim=(0, 1)).reshape(n, -1).sum(dim=1)
-            for x, n in zip(products, self.parts, strict=True)
-        ]
-        singles = torch.cat(sums).cpu().numpy()
-        total: Float[np.ndarray, " cause"] = self.table @ singles
-        return total
 
 
 class Components:
@@ -114,18 +86,26 @@ class Components:
         replacement: str = "mean",
         reference: Sequence[str] | None = None,
         other_prompt: str | Mapping[str, str] | None = None,
+        positions: Sequence[int] | None = None,
+        apart: bool = False,
         groups: Mapping[str, Sequence[str]] | None = None,
+        reuse: bool = True,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         """Make the components of a model removable.
 
         Args:
             model: the model.
-            units: which components: "head", "mlp", "layer".
+            units: which components: "head", "mlp", "layer", "neuron", "stream".
             replacement: what stands in their place.
             reference: texts for "mean".
             other_prompt: the prompt for "other": one for all behaviors, or one for each prompt.
-            groups: name -> ids of components ("L3.H2", "L3.MLP", "L3").
+            positions: tokens of the prompt (special ones counted, -1 the last) at which they are
+                replaced; None means all, the target's included.
+            apart: let each of those positions be a component of its own ("L3.H2@5").
+            groups: name -> ids of components ("L3.H2", "L3.MLP", "L3", "L3.N17", "L3.stream").
+            reuse: begin each pass at the first layer in which something changes, with the stream
+                that the model itself has there.
             batch_size: rows in one forward pass.
 
         Raises:
@@ -134,24 +114,33 @@ class Components:
             ModelError: the model's parts were not found.
         """
         _check_settings(units, replacement, reference, other_prompt)
+        _check_positions(positions, apart)
         self.model = model
         self.units: tuple[Unit, ...] = tuple(unit for unit in get_args(Unit) if unit in units)
         self.replacement = replacement
         self.reference = tuple(reference or ())
         self.other_prompt = other_prompt
         self.batch_size = batch_size
+        self.positions = None if positions is None else tuple(positions)
+        self.apart = apart
+        self.reuse = reuse
         self.places = places_of(model, self.units)
-        self.singles = tuple(c for place in self.places for c in _causes(place))
+        slots = self.positions if apart else None
+        self.singles = tuple(c for place in self.places for c in _causes(place, slots))
         self.causes = grouped(self.singles, groups)
         self._groups = groups
-        self._table = membership(self.causes, [c.id for c in self.singles])
+        names = [c.id for c in self.singles]
+        self._table = None if groups is None else membership(self.causes, names)
 
     def describe(self) -> dict[str, Any]:
         """How components are taken away; everything that can change a number."""
         about: dict[str, Any] = {
             "kind": self.kind,
             "removal": f"activation replaced ({self.replacement})",
-            "positions": "all of prompt and target",
+            "positions": "all of prompt and target"
+            if self.positions is None
+            else list(self.positions),
+            "reuse": self.reuse,
             "units": list(self.units),
             "groups": None
             if self._groups is None
@@ -172,13 +161,18 @@ class Components:
         return about
 
     def measure(
-        self, behaviors: Sequence[Behavior], keep: Bool[np.ndarray, "subset cause"]
+        self,
+        behaviors: Sequence[Behavior],
+        keep: Bool[np.ndarray, "subset cause"],
+        *,
+        value: ValueOf | None = None,
     ) -> Float[np.ndarray, "behavior subset"]:
         """Values of behaviors without the removed components.
 
         Args:
             behaviors: what is measured.
             keep: one row a removal; False marks a cause that is taken away.
+            value: what is measured instead of the behavior's value (see `Divergence`).
 
         Returns:
             Nats. A row that keeps everything gives the model's own values, to the last bit.
@@ -194,30 +188,79 @@ class Components:
             for behavior, own in zip(behaviors, rows, strict=True)
             for row in own
         }
-        stays = torch.from_numpy(kept_singles(keep, self._table)).to(self.model.device)
+        singles = keep if self._table is None else kept_singles(keep, self._table)
+        first = self._first_layers(singles)
+        order = np.argsort(first, kind="stable")
+        back = np.argsort(order, kind="stable")
+        stays, first = singles[order], first[order]
+        resuming = Resuming(self.model, [r for own in rows for r in own], first, self.reuse)
 
         def editing(
             removals: Int[np.ndarray, " row"], batch: list[Row]
         ) -> AbstractContextManager[None]:
-            masks = stays[torch.from_numpy(removals).to(self.model.device)]
-            by_place = torch.split(masks, [len(place.ids) for place in self.places], dim=1)
-            instead = self._replacements(batch, others)
+            return self._editing(stays[removals], batch, others, resuming.at(first[removals]))
 
-            def edit(i: int, x: Tensor, base: Tensor | None) -> Tensor:
-                columns = by_place[i].repeat_interleave(x.shape[-1] // by_place[i].shape[1], dim=1)
-                new = instead[i] if base is None else base + instead[i]
-                return torch.where(columns[:, None, :], x, new)
-
-            return attached(self.places, len(batch), edit)
-
-        return measured(
+        found = measured(
             self.model,
             len(behaviors),
-            keep,
+            keep[order],
             lambda behavior, _: rows[behavior],
             batch_size=self.batch_size,
             editing=editing,
+            value=value,
         )
+        return found[:, back]
+
+    @contextmanager
+    def _editing(
+        self,
+        stays: Bool[np.ndarray, "row single"],
+        batch: list[Row],
+        others: Mapping[tuple[int, ...], tuple[int, ...]],
+        resumed: Callable[[list[Row]], AbstractContextManager[None]],
+    ) -> Iterator[None]:
+        """Replace what does not stay, at the places where something does not."""
+        slots = len(self.positions or ()) if self.apart else 1
+        ends = np.cumsum([len(place.ids) * slots for place in self.places])
+        by_place = np.split(stays, ends[:-1], axis=1)
+        touched = [i for i, part in enumerate(by_place) if not part.all()]
+        if not touched:
+            yield
+            return
+        chosen = [self.places[i] for i in touched]
+        instead = self._replacements(batch, others)
+        masks = [self._mask(by_place[i], batch) for i in touched]
+
+        def edit(i: int, x: Tensor, base: Tensor | None) -> Tensor:
+            there = masks[i].repeat_interleave(x.shape[-1] // masks[i].shape[2], dim=2)
+            new = instead[touched[i]]
+            return torch.where(there, x, new if base is None else base + new)
+
+        with resumed(batch), attached(chosen, len(batch), edit):
+            yield
+
+    def _mask(
+        self, stays: Bool[np.ndarray, "row single"], batch: Sequence[Row]
+    ) -> Bool[Tensor, "row _ part"]:
+        """Which parts of one place stay where."""
+        device = self.model.device
+        if self.positions is None:
+            return torch.from_numpy(stays)[:, None].to(device)
+        slots = len(self.positions) if self.apart else 1
+        by_slot = torch.from_numpy(stays).reshape(len(batch), -1, slots).transpose(1, 2)
+        width = max(len(row.ids) for row in batch)
+        mask = torch.ones(len(batch), width, by_slot.shape[2], dtype=torch.bool)
+        for k, at in enumerate(places_in(batch, self.positions)):
+            mask[k, list(at)] = by_slot[k]
+        return mask.to(device)
+
+    def _first_layers(self, stays: Bool[np.ndarray, "subset single"]) -> Int[np.ndarray, " subset"]:
+        """The first layer in which a removal changes something; one past the last for none."""
+        layers = np.array([int(cause.size) for cause in self.singles])
+        past = len(self.model.sites.layers)
+        first: Int[np.ndarray, " subset"]
+        first = np.where(stays, past, layers[None]).min(axis=1, initial=past)
+        return first
 
     def watch(self, behavior: Behavior) -> Watched:
         """A behavior's value with activations and their replacements, for gradients.
@@ -249,6 +292,8 @@ class Components:
             replacements=tuple(replacements[i] for i in order),
             table=self._table,
             parts=tuple(len(place.ids) for place in self.places),
+            where=None if self.positions is None else places_in(rows, self.positions),
+            apart=self.apart,
         )
 
     def _replacements(
@@ -260,59 +305,55 @@ class Components:
             return [zero] * len(self.places)
         if self.replacement == "mean":
             return self._means
-        patched = [
-            Row(others[r.ids[: r.prompt]] + r.ids[r.prompt :], r.positions, r.prompt, r.scores)
-            for r in batch
-        ]
+        patched = [with_other(row, others[row.ids[: row.prompt]]) for row in batch]
         different = list(dict.fromkeys(patched))
         where = torch.tensor([different.index(row) for row in patched], device=self.model.device)
         return [x[where] for x in activations(self.model, self.places, different)]
 
     @cached_property
     def _means(self) -> list[Tensor]:
-        return mean_activations(self.model, self.places, self.reference, self.batch_size)
+        read = partial(activations, self.model, self.places)
+        return mean_activations(self.model, read, self.reference, self.batch_size)
 
     def _other(self, prompt: str, row: Row) -> tuple[int, ...]:
         """The tokens of the other prompt for a prompt; nothing unless they are needed."""
         if self.replacement != "other":
             return ()
-        given = self.other_prompt
-        other = given if isinstance(given, str) else (given or {}).get(prompt)
-        if other is None:
-            raise InterventionError(
-                "other_prompt",
-                expected=f"another prompt for {prompt!r}",
-                got="none",
-                fix="Add one to other_prompt.",
-            )
-        ids = encode_prompt(self.model, other).ids
-        if len(ids) != row.prompt:
-            raise InterventionError(
-                "other_prompt",
-                expected=f"{row.prompt} tokens, as many as {prompt!r} has",
-                got=f"{len(ids)} tokens in {other!r}",
-                fix="Reword one of them until both have the same number of tokens.",
-            )
-        return ids
+        return other_tokens(self.model, self.other_prompt, prompt, row.prompt)
 
 
-def _causes(place: Place) -> list[Cause]:
+def _causes(place: Place, positions: Sequence[int] | None) -> list[Cause]:
     layer = place.layer.layer
     text = {
         "head": "head {part} of layer {layer}",
         "mlp": "MLP of layer {layer}",
         "layer": "layer {layer}",
+        "neuron": "neuron {part} of layer {layer}",
+        "stream": "the stream into layer {layer}",
     }[place.unit]
     return [
         Cause(
             kind="component",
-            id=name,
-            text=text.format(part=part, layer=layer),
+            id=name if position is None else f"{name}@{position}",
+            text=text.format(part=part, layer=layer)
+            + ("" if position is None else f" at token {position}"),
             stratum=place.unit,
             size=float(layer),
         )
         for part, name in enumerate(place.ids)
+        for position in positions or (None,)
     ]
+
+
+def _check_positions(positions: Sequence[int] | None, apart: bool) -> None:
+    wrong = positions is not None and (not positions or len(set(positions)) < len(positions))
+    if wrong or (apart and positions is None):
+        raise InterventionError(
+            "positions",
+            expected="some different tokens of the prompt, where they are taken apart too",
+            got="none" if positions is None else str(list(positions)),
+            fix="Name them: positions=range(5), or positions=[-1].",
+        )
 
 
 def _check_settings(
@@ -326,6 +367,15 @@ def _check_settings(
             got=repr(units),
             fix="Name the components that can be taken away.",
         )
+    check_replacement(replacement, reference, other_prompt)
+
+
+def check_replacement(replacement: str, reference: object, other_prompt: object) -> None:
+    """Complain about a replacement that is unknown or lacks its texts.
+
+    Raises:
+        InterventionError: it is.
+    """
     if replacement not in get_args(Replacement):
         raise InterventionError(
             "replacement",

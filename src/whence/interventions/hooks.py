@@ -1,9 +1,9 @@
 """Reading and replacing activations inside an unmodified module.
 
 A *place* is one point of a layer where activations pass: all heads side by side, the MLP's
-contribution, or the layer's output. Hooks are attached for the length of a `with` block
-and are gone after it, whatever happens in it. A place whose hook did not run is an error:
-an intervention that touched nothing must not look like one without effect.
+contribution or its neurons, the layer's output, or the stream that enters it. Hooks are attached
+for the length of a `with` block and are gone after it, whatever happens in it. A place whose hook
+did not run is an error: an intervention that touched nothing must not look like one without effect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from whence.core.errors import InterventionError
 from whence.models import LayerSites, Model
 
-Unit = Literal["head", "mlp", "layer"]
+Unit = Literal["head", "mlp", "layer", "neuron", "stream"]
 
 Edit = Callable[
     [int, Float[Tensor, "row position width"], Float[Tensor, "row position width"] | None],
@@ -53,9 +53,22 @@ def places_of(model: Model, units: Sequence[Unit]) -> tuple[Place, ...]:
             "head": tuple(f"{name}.H{h}" for h in range(layer.n_heads)),
             "mlp": (f"{name}.MLP",),
             "layer": (name,),
+            "stream": (f"{name}.stream",),
+            "neuron": _neurons(layer) if "neuron" in units else (),
         }
         places += [Place(unit, layer, ids[unit]) for unit in ids if unit in units]
     return tuple(places)
+
+
+def _neurons(layer: LayerSites) -> tuple[str, ...]:
+    if layer.mlp_out is None:
+        raise InterventionError(
+            "units",
+            expected="an MLP with one last matrix, whose inputs are its neurons",
+            got=f"layer {layer.layer} with none that Whence knows (a mixture of experts?)",
+            fix="Take heads, MLPs or layers.",
+        )
+    return tuple(f"L{layer.layer}.N{k}" for k in range(layer.n_neurons))
 
 
 @contextmanager
@@ -105,9 +118,19 @@ def _attach(place: Place, number: int, seen: Callable[[int, Tensor, Tensor | Non
         base = args[0] if args else kwargs["hidden_states"]
         return _with_first(output, lambda x: seen(number, x, base))
 
+    def before_block(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+        if args:
+            return before_projection(_, args), kwargs
+        return args, {**kwargs, "hidden_states": seen(number, kwargs["hidden_states"], None)}
+
     layer = place.layer
     if place.unit == "head":
         return layer.attention_out.register_forward_pre_hook(before_projection)
+    if place.unit == "neuron":
+        assert layer.mlp_out is not None  # `places_of` would have complained
+        return layer.mlp_out.register_forward_pre_hook(before_projection)
+    if place.unit == "stream":
+        return layer.block.register_forward_pre_hook(before_block, with_kwargs=True)
     if place.unit == "mlp":
         return layer.mlp.register_forward_hook(after_mlp)
     return layer.block.register_forward_hook(after_block, with_kwargs=True)

@@ -24,6 +24,9 @@ from whence.core import Behavior, Cause, Kind, index_of
 from whence.core.errors import InterventionError
 from whence.models import Model, Row, run_rows
 
+ValueOf = Callable[[Int[np.ndarray, " row"], list[Row]], Float[np.ndarray, " row"]]
+"""Values of some rows in one forward pass, from the behavior that each belongs to."""
+
 
 @runtime_checkable
 class Intervention(Protocol):
@@ -52,6 +55,22 @@ class Intervention(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """How things are taken away: everything that can change a number, as JSON."""
+
+
+@runtime_checkable
+class Passing(Intervention, Protocol):
+    """An intervention in a forward pass, in which other things than values can be measured."""
+
+    model: Model
+
+    def measure(
+        self,
+        behaviors: Sequence[Behavior],
+        keep: Bool[np.ndarray, "subset cause"],
+        *,
+        value: ValueOf | None = None,
+    ) -> Float[np.ndarray, "behavior subset"]:
+        """Values of behaviors, or whatever `value` computes."""
 
 
 def check_keep(keep: np.ndarray, causes: Sequence[Cause]) -> None:
@@ -95,6 +114,7 @@ def measured(
     *,
     batch_size: int,
     editing: Editing | None = None,
+    value: ValueOf | None = None,
 ) -> Float[np.ndarray, "behavior subset"]:
     """Measure every behavior under every removal, many rows in a forward pass.
 
@@ -109,6 +129,7 @@ def measured(
         rows_of: the rows of a behavior under a removal (their numbers).
         batch_size: rows in one forward pass.
         editing: makes a context around a forward pass, from each row's removal and the rows.
+        value: what is measured; None means the signed sum of log-probabilities, nats.
     """
     values = np.zeros((n_behaviors, len(keep)))
     whole = np.flatnonzero(keep.all(axis=1))
@@ -129,7 +150,12 @@ def measured(
             chosen = [rows[i] for i in batch]
             return nullcontext() if editing is None else editing(removal[batch], chosen)
 
-        found = run_rows(model, rows, batch_size=batch_size, around=around)
+        def read(batch: Int[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
+            assert value is not None
+            return value(behavior[batch], [rows[i] for i in batch])
+
+        other = None if value is None else read
+        found = run_rows(model, rows, batch_size=batch_size, around=around, read=other)
         np.add.at(values, (behavior, removal), found)
 
     if whole.size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -30,15 +30,24 @@ def activations(model: Model, places: Sequence[Place], rows: Sequence[Row]) -> l
 
 
 def mean_activations(
-    model: Model, places: Sequence[Place], texts: Sequence[str], batch_size: int
+    model: Model,
+    read: Callable[[list[Row]], Sequence[Tensor]],
+    texts: Sequence[str],
+    batch_size: int,
 ) -> list[Tensor]:
-    """The mean contribution at each place over all tokens of some texts.
+    """The mean over all tokens of some texts of whatever is read at every token.
 
     Tokens that the tokenizer adds by itself are seen by the others but not counted; a text
     longer than the context is cut. Sums are in float64, so the mean of many is exact enough.
 
+    Args:
+        model: the model.
+        read: gives tensors [row, position, width] for some rows.
+        texts: what is read.
+        batch_size: rows in one forward pass.
+
     Returns:
-        One tensor [width] a place, in the model's own type.
+        One tensor [width] for each that `read` gives, in the model's own type.
 
     Raises:
         InterventionError: the texts have no token at all.
@@ -55,7 +64,7 @@ def mean_activations(
             own = [not special for special in encoded[i].is_special[:width]]
             counted[k, : len(own), 0] = torch.tensor(own)
         there = counted.to(model.device)
-        found = activations(model, places, chosen)
+        found = read(chosen)
         sums = [torch.where(there, x, 0).double().sum(dim=(0, 1)) for x in found]
         total = [a + b for a, b in zip(total, sums, strict=True)] if total else sums
         count += int(counted.sum())
@@ -73,3 +82,41 @@ def _row(text: EncodedPrompt, context: int) -> Row:
     ids = text.ids[:context]
     # Something must be read from a row; what, does not matter here.
     return Row(ids, tuple(range(len(ids))), len(ids), (Score(0, 0, 1),))
+
+
+def other_tokens(
+    model: Model, given: str | Mapping[str, str] | None, prompt: str, length: int
+) -> tuple[int, ...]:
+    """The tokens of the other prompt that belongs to a prompt.
+
+    Args:
+        model: the model.
+        given: the other prompt of all prompts, or of each.
+        prompt: the prompt.
+        length: how many tokens it has.
+
+    Raises:
+        InterventionError: there is none, or it has another length.
+    """
+    other = given if isinstance(given, str) else (given or {}).get(prompt)
+    if other is None:
+        raise InterventionError(
+            "other_prompt",
+            expected=f"another prompt for {prompt!r}",
+            got="none",
+            fix="Add one to other_prompt.",
+        )
+    ids = encode_prompt(model, other).ids
+    if len(ids) != length:
+        raise InterventionError(
+            "other_prompt",
+            expected=f"{length} tokens, as many as {prompt!r} has",
+            got=f"{len(ids)} tokens in {other!r}",
+            fix="Reword one of them until both have the same number of tokens.",
+        )
+    return ids
+
+
+def with_other(row: Row, other: tuple[int, ...]) -> Row:
+    """A row with another prompt and the same continuation."""
+    return Row(other + row.ids[row.prompt :], row.positions, row.prompt, row.scores)

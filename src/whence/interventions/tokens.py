@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float
 from whence.core import Behavior, Cause, Kind
 from whence.core.errors import BehaviorError, InterventionError
 from whence.interventions.groups import grouped, kept_singles, membership
-from whence.interventions.interface import check_keep, measured
+from whence.interventions.interface import ValueOf, check_keep, measured
 from whence.models import BATCH_SIZE, EncodedPrompt, Model, Row, encode, encode_prompt, rows_of
 
 REMOVALS = ("drop", "drop-keep-positions", "replace")
@@ -116,13 +116,18 @@ class Tokens:
         }
 
     def measure(
-        self, behaviors: Sequence[Behavior], keep: Bool[np.ndarray, "subset cause"]
+        self,
+        behaviors: Sequence[Behavior],
+        keep: Bool[np.ndarray, "subset cause"],
+        *,
+        value: ValueOf | None = None,
     ) -> Float[np.ndarray, "behavior subset"]:
         """Values of behaviors without the removed tokens.
 
         Args:
             behaviors: what is measured; all with this prompt.
             keep: one row a removal; False marks a cause that is taken away.
+            value: what is measured instead of the behavior's value (see `Divergence`).
 
         Returns:
             Nats. A row that keeps everything gives the model's own values, to the last bit.
@@ -147,7 +152,9 @@ class Tokens:
             ids, positions = self._without(stays[subset])
             return rows_of(encoded[behavior], ids, positions)
 
-        return measured(self.model, len(behaviors), keep, rows, batch_size=self.batch_size)
+        return measured(
+            self.model, len(behaviors), keep, rows, batch_size=self.batch_size, value=value
+        )
 
     def _without(self, stays: Bool[np.ndarray, " token"]) -> tuple[list[int], list[int] | None]:
         """The prompt's tokens after a removal, and their positions where those have gaps."""

@@ -4,6 +4,7 @@ opened        an opened model: its tokenizer fits, its digest
 causal        tokens see only earlier ones
 checkpoint    the files of a model, looked at and loaded
 sites         where blocks, heads and MLPs are
+streams       what they read from the residual stream and write to it
 parts         parameters by the part they belong to
 encoding      a behavior as tokens
 rows          sequences scored in batches: the one path of every value
@@ -27,28 +28,43 @@ from whence.models.opened import (
     open_tokenizer,
 )
 from whence.models.parts import Piece, head_parts, parameter_parts
-from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, plan, rows_of, run_rows
+from whence.models.rows import (
+    BATCH_SIZE,
+    Row,
+    Score,
+    distributions,
+    log_probabilities,
+    plan,
+    rows_of,
+    run_rows,
+)
 from whence.models.scoring import sum_rows, target_log_probabilities, value_tensor, values
 from whence.models.sites import LayerSites, Sites, find_sites
+from whence.models.streams import LayerStreams, Projection, as_matrix, find_streams
 
 __all__ = [
     "BATCH_SIZE",
     "EncodedBehavior",
     "EncodedPrompt",
     "LayerSites",
+    "LayerStreams",
     "Model",
     "Piece",
+    "Projection",
     "Row",
     "Score",
     "Sites",
     "answers_token_by_token",
+    "as_matrix",
     "batch_size_within",
     "check_causal",
     "check_tokenizer_fits",
     "digest_module",
+    "distributions",
     "encode",
     "encode_prompt",
     "find_sites",
+    "find_streams",
     "greedy",
     "head_parts",
     "log_probabilities",

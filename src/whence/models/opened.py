@@ -26,6 +26,7 @@ from whence.core.records import canonical
 from whence.models.causal import check_causal
 from whence.models.checkpoint import check_checkpoint, folder_of, load, quiet, short
 from whence.models.sites import Sites, bare, find_sites
+from whence.models.streams import LayerStreams, find_streams
 
 _SLACK = (128, 0.05)  # rows of an embedding without a token: padding of the vocabulary
 
@@ -48,6 +49,11 @@ class Model:
     def sites(self) -> Sites:
         """Its parts by role, looked for when first asked (`ModelError` when not found)."""
         return find_sites(self.module)
+
+    @cached_property
+    def streams(self) -> tuple[LayerStreams, ...]:
+        """How its layers read and write the residual stream (`ModelError` when not known)."""
+        return find_streams(self.module)
 
     @cached_property
     def digest(self) -> str:

@@ -36,6 +36,7 @@ BATCH_SIZE = 32
 _LONG_WORK = 20  # batches; shorter work shows no bar
 
 Around = Callable[[Int[np.ndarray, " row"]], AbstractContextManager[object]]
+Read = Callable[[Int[np.ndarray, " row"]], Float[np.ndarray, " row"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def run_rows(
     *,
     batch_size: int = BATCH_SIZE,
     around: Around | None = None,
+    read: Read | None = None,
 ) -> Float[np.ndarray, " row"]:
     """The value of every row, in nats: the signed sum of its log-probabilities.
 
@@ -125,6 +127,7 @@ def run_rows(
         rows: what to compute.
         batch_size: rows in one forward pass; part of a plan, since it can change last bits.
         around: makes a context around each forward pass, from the numbers of the rows in it.
+        read: computes another value in one forward pass, from the numbers of its rows.
 
     Raises:
         ModelError: the batch size is not positive.
@@ -142,12 +145,17 @@ def run_rows(
         for batch in progress(batches, "measuring") if len(batches) > _LONG_WORK else batches:
             chosen = [rows[i] for i in batch]
             with nullcontext() if around is None else around(batch):
-                found = log_probabilities(model, chosen).double().cpu().numpy()
-            start = 0
-            for i, row in zip(batch, chosen, strict=True):
-                part = found[start : start + len(row.scores)]
-                values[i] = sum(x * s.sign for x, s in zip(part, row.scores, strict=True))
-                start += len(row.scores)
+                values[batch] = _signed_sums(model, chosen) if read is None else read(batch)
+    return values
+
+
+def _signed_sums(model: Model, rows: Sequence[Row]) -> Float[np.ndarray, " row"]:
+    found = log_probabilities(model, rows).double().cpu().numpy()
+    values, start = np.zeros(len(rows)), 0
+    for i, row in enumerate(rows):
+        part = found[start : start + len(row.scores)]
+        values[i] = sum(x * s.sign for x, s in zip(part, row.scores, strict=True))
+        start += len(row.scores)
     return values
 
 
@@ -157,6 +165,23 @@ def log_probabilities(
     inputs_embeds: Float[Tensor, "row position width"] | None = None,
 ) -> Float[Tensor, " score"]:
     """One forward pass: every score of every row, in order, differentiable.
+
+    Args:
+        model: the model.
+        rows: padded on the right to the longest.
+        inputs_embeds: stands in the place of the tokens' embeddings.
+    """
+    tokens = [score.token for row in rows for score in row.scores]
+    picked = torch.tensor(tokens, dtype=torch.long, device=model.device)
+    return distributions(model, rows, inputs_embeds).gather(1, picked[:, None]).squeeze(1)
+
+
+def distributions(
+    model: Model,
+    rows: Sequence[Row],
+    inputs_embeds: Float[Tensor, "row position width"] | None = None,
+) -> Float[Tensor, "score token"]:
+    """One forward pass: log-probabilities of all tokens wherever a score is read, in order.
 
     Logits are computed only at places that some row reads, in the model's own type; the
     softmax is in float32 (float64 for a model in float64).
@@ -175,7 +200,7 @@ def log_probabilities(
 
     kept = sorted({score.index for row in rows for score in row.scores})
     slot = {index: i for i, index in enumerate(kept)}
-    flat = [(i, slot[s.index], s.token) for i, row in enumerate(rows) for s in row.scores]
+    flat = [(i, slot[s.index]) for i, row in enumerate(rows) for s in row.scores]
     where = torch.tensor(flat, dtype=torch.long, device=device)
     what = (
         {"input_ids": padded([row.ids for row in rows])}
@@ -191,5 +216,4 @@ def log_probabilities(
     ).logits
     picked = logits[where[:, 0], where[:, 1]]
     precise = torch.promote_types(picked.dtype, torch.float32)
-    scores = torch.log_softmax(picked.to(precise), dim=-1)
-    return scores.gather(1, where[:, 2:]).squeeze(1)
+    return torch.log_softmax(picked.to(precise), dim=-1)

@@ -30,6 +30,9 @@ ATTENTION_OUT = ("attn.c_proj", "attention.dense", "self_attn.o_proj", "self_att
 MLP = ("post_feedforward_layernorm", "mlp", "fc2")
 """The MLP's last module; OPT has no MLP module, its second matrix ends it."""
 
+MLP_OUT = ("mlp.c_proj", "mlp.dense_4h_to_h", "mlp.down_proj", "fc2")
+"""The MLP's last matrix, where it has one; a mixture of experts has none."""
+
 FINAL_NORM = (
     "transformer.ln_f",
     "gpt_neox.final_layer_norm",
@@ -50,6 +53,8 @@ class LayerSites:
         n_heads: query heads.
         head_size: columns of one head.
         mlp: the module whose output is the MLP's contribution.
+        mlp_out: the MLP's last matrix, whose inputs are its neurons; None in a mixture of experts.
+        n_neurons: how many neurons; 0 in a mixture of experts.
     """
 
     layer: int
@@ -58,6 +63,8 @@ class LayerSites:
     n_heads: int
     head_size: int
     mlp: nn.Module
+    mlp_out: nn.Module | None
+    n_neurons: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +112,7 @@ def find_sites(module: nn.Module) -> Sites:
             got="a model without one of them",
             fix="Open a causal language model.",
         )
-    return Sites(layers, embedding, _find(inner, FINAL_NORM), head)
+    return Sites(layers, embedding, find_module(inner, FINAL_NORM), head)
 
 
 def _layer(number: int, block: nn.Module, n_heads: int) -> LayerSites:
@@ -119,7 +126,9 @@ def _layer(number: int, block: nn.Module, n_heads: int) -> LayerSites:
             got=f"{type(out).__name__} of input width {width}",
             fix="Whence does not know this architecture's attention; please report it.",
         )
-    return LayerSites(number, block, out, n_heads, width // n_heads, mlp)
+    last = find_module(block, MLP_OUT)
+    neurons = 0 if last is None else _input_width(last) or 0
+    return LayerSites(number, block, out, n_heads, width // n_heads, mlp, last, neurons)
 
 
 def _input_width(projection: nn.Module) -> int | None:
@@ -130,7 +139,8 @@ def _input_width(projection: nn.Module) -> int | None:
     return int(weight.shape[0]) if weight is not None and weight.ndim == 2 else None
 
 
-def _find(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
+def find_module(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
+    """The first of some dotted names that is a module, None if none is."""
     for name in names:
         found: object = module
         for part in name.split("."):
@@ -141,7 +151,7 @@ def _find(module: nn.Module, names: tuple[str, ...]) -> nn.Module | None:
 
 
 def _first(module: nn.Module, names: tuple[str, ...], what: str) -> nn.Module:
-    found = _find(module, names)
+    found = find_module(module, names)
     if found is None:
         raise _not_found(module, names, what)
     return found
@@ -155,5 +165,5 @@ def _not_found(module: nn.Module, names: tuple[str, ...], what: str) -> ModelErr
         expected=f"{what} under one of the names {', '.join(names)}",
         got=f"a module that has {shown or 'no parts'}",
         fix="Whence does not know this architecture; use a model of one that it knows "
-        "(GPT-2, GPT-NeoX, Llama, Qwen 2 and 3, Mistral, Gemma 2 and 3, OLMo 2, OPT).",
+        "(GPT-2, GPT-NeoX, Llama, Qwen 2 and 3, Mistral, Mixtral, Gemma 2 and 3, OLMo 2, OPT).",
     )

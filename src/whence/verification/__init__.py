@@ -5,6 +5,8 @@
     judge       measure both, decide, report
     agreement   sums of scores beside random removals: the linear datamodeling score
     removal     the strongest causes removed, beside random ones
+    curves      how much of a behavior the first few causes carry, alone and when missing
+    circuits    is a set of causes faithful, complete and minimal
     recall      the causes that are known to matter
 
 The room never imports `attribution`: the judge does not know the method.
@@ -20,7 +22,9 @@ from whence.verification.agreement import (
     predicted_sums,
     shuffled,
 )
+from whence.verification.circuits import Circuit, circuit
 from whence.verification.claims import Claim, set_claims, single_claims
+from whence.verification.curves import SIZES, Curve, baseline_scores, curve
 from whence.verification.judge import (
     FEWEST_CONTROLS,
     Trial,
@@ -39,13 +43,19 @@ __all__ = [
     "FEWEST_CONTROLS",
     "FEWEST_SUBSETS",
     "SHARES",
+    "SIZES",
     "Agreement",
+    "Circuit",
     "Claim",
+    "Curve",
     "Resampling",
     "Rise",
     "Trial",
     "VerifySettings",
     "agreement",
+    "baseline_scores",
+    "circuit",
+    "curve",
     "decide",
     "finding",
     "judge",

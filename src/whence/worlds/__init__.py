@@ -1,13 +1,24 @@
-"""Distributions of documents with a known truth, and real text that is on every machine.
+"""What is known to be true: documents, models written by hand, and real text everybody has.
 
 world         documents, facts, and which document states which fact
 people        invented people, with look-alike documents for every fact
 people_text   the names and sentences that they are written in
+written       transformers whose weights are written by hand
 stdlib        Python's own library, one document a function or class
 """
 
 from whence.worlds.people import people
 from whence.worlds.stdlib import python_library
 from whence.worlds.world import Fact, World
+from whence.worlds.written import Written, copying, induction, two_hops
 
-__all__ = ["Fact", "World", "people", "python_library"]
+__all__ = [
+    "Fact",
+    "World",
+    "Written",
+    "copying",
+    "induction",
+    "people",
+    "python_library",
+    "two_hops",
+]

@@ -1,0 +1,242 @@
+"""How much of a behavior a few causes carry: curves over their number, for any kind of cause.
+
+Causes are put in the order of their scores. Of the first k of them are measured
+
+    kept      only they stay, everything else is removed      (insertion; a circuit, alone)
+    removed   only they are removed                           (deletion; a circuit, missing)
+
+and each value is put on a scale on which the whole is 1 and nothing is 0:
+
+    f = (v - v(nothing)) / (v(everything) - v(nothing))       sums over behaviors, then the ratio
+
+For circuits f of the kept is *faithfulness*, and 1 - f of the removed is *completeness*: a circuit
+that is missing nothing leaves nothing behind. Over the share s of causes kept,
+
+    CPR    integral of f            rewards causes that carry the behavior; may exceed 1
+    CMD    integral of |1 - f|      rewards doing as the whole does, neither less nor more
+
+by the trapezoid rule over the shares of the MIB benchmark, whose names these are. For tokens the
+same two curves give sufficiency, v(everything) - v(kept), and comprehensiveness,
+v(everything) - v(removed), means over 1, 5, 10, 20 and 50 % in nats.
+
+Intervals are bootstrap percentiles over behaviors.
+
+References:
+    Mueller et al. 2025, "MIB: A Mechanistic Interpretability Benchmark", sec. 3.2.
+    Wang et al. 2022, "Interpretability in the Wild", sec. 4 (faithfulness, completeness).
+    DeYoung et al. 2020, "ERASER", sec. 4 (sufficiency, comprehensiveness).
+    Petsiuk et al. 2018, "RISE", sec. 4.1 (insertion, deletion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from whence.core import Behavior, Cause, Scores
+from whence.core.errors import MethodError
+from whence.core.seeds import generator
+from whence.interventions import Intervention
+
+SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Shares of the causes, as in MIB."""
+
+BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
+"""Shares for sufficiency and comprehensiveness, as in ERASER."""
+
+Order = Literal["score", "magnitude"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Curve:
+    """What the first causes of an order carry.
+
+    Attributes:
+        method: whose order.
+        sizes: shares of the causes.
+        counts: how many causes that is.
+        kept: nats, behaviors by sizes, only the first causes staying.
+        removed: nats, only the first causes gone.
+        everything: nats, nothing removed.
+        nothing: nats, all causes removed.
+    """
+
+    method: str
+    sizes: Float[np.ndarray, " size"]
+    counts: Int[np.ndarray, " size"]
+    kept: Float[np.ndarray, "behavior size"]
+    removed: Float[np.ndarray, "behavior size"]
+    everything: Float[np.ndarray, " behavior"]
+    nothing: Float[np.ndarray, " behavior"]
+
+    @property
+    def faithfulness(self) -> Float[np.ndarray, " size"]:
+        """What survives of the behaviors with the kept causes alone."""
+        return self._share(self.kept, np.arange(len(self.kept)))
+
+    @property
+    def completeness(self) -> Float[np.ndarray, " size"]:
+        """What is lost of them with the same causes gone: 1 - f of the removed."""
+        return 1 - self._share(self.removed, np.arange(len(self.kept)))
+
+    @property
+    def cpr(self) -> float:
+        """Area under faithfulness over the share of causes kept."""
+        return float(np.trapezoid(self.faithfulness, self.sizes))
+
+    @property
+    def cmd(self) -> float:
+        """Area between faithfulness and 1."""
+        return float(np.trapezoid(np.abs(1 - self.faithfulness), self.sizes))
+
+    @property
+    def insertion(self) -> float:
+        """Area under f of the kept; the same as `cpr`."""
+        return self.cpr
+
+    @property
+    def deletion(self) -> float:
+        """Area under f of the removed: small when the first causes are what matters."""
+        return float(np.trapezoid(1 - self.completeness, self.sizes))
+
+    @property
+    def sufficiency(self) -> float:
+        """Nats lost when only the first causes stay, mean over bins and behaviors."""
+        return float((self.everything[:, None] - self.kept[:, self._bins()]).mean())
+
+    @property
+    def comprehensiveness(self) -> float:
+        """Nats lost when only the first causes go, mean over bins and behaviors."""
+        return float((self.everything[:, None] - self.removed[:, self._bins()]).mean())
+
+    def interval(
+        self, area: Literal["cpr", "cmd", "deletion"], *, draws: int = 1000, seed: int = 0
+    ) -> tuple[float, float]:
+        """95 % bootstrap percentiles of an area, behaviors drawn anew."""
+        rng = generator(seed, "curve", area)
+        found = []
+        for _ in range(draws):
+            chosen = rng.integers(len(self.kept), size=len(self.kept))
+            table = self.removed if area == "deletion" else self.kept
+            f = self._share(table, chosen)
+            found.append(np.trapezoid(np.abs(1 - f) if area == "cmd" else f, self.sizes))
+        low, high = np.percentile(found, [2.5, 97.5])
+        return float(low), float(high)
+
+    def _share(
+        self, table: Float[np.ndarray, "behavior size"], chosen: Int[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " size"]:
+        floor = self.nothing[chosen].sum()
+        share: Float[np.ndarray, " size"]
+        share = (table[chosen].sum(0) - floor) / (self.everything[chosen].sum() - floor)
+        return share
+
+    def _bins(self) -> list[int]:
+        places = [np.flatnonzero(np.isclose(self.sizes, share)) for share in BINS]
+        return [int(place[0]) for place in places if place.size]
+
+
+def curve(
+    scores: Scores,
+    intervention: Intervention,
+    *,
+    sizes: Sequence[float] = SIZES,
+    order: Order = "score",
+    shared: bool = True,
+) -> Curve:
+    """Keep and remove the first causes of an order, at growing sizes.
+
+    Args:
+        scores: from any method; its causes must be the intervention's.
+        intervention: takes causes away and measures.
+        sizes: shares of the causes, ascending.
+        order: by score, supporters first (CPR), or by its magnitude (CMD).
+        shared: one order for all behaviors, by the mean of their scores: the circuit of a task.
+            Otherwise each behavior has its own.
+
+    Raises:
+        MethodError: other causes; sizes outside (0, 1] or not ascending; removing everything
+            changes nothing in sum.
+    """
+    if [c.id for c in scores.causes] != [c.id for c in intervention.causes]:
+        raise MethodError(
+            f"scores of {scores.method}",
+            expected=f"scores for the intervention's {len(intervention.causes)} causes, in order",
+            got=f"{len(scores.causes)} causes that differ",
+            fix="Score the same causes that the intervention takes away.",
+        )
+    share = np.array(sizes, dtype=float)
+    if not len(share) or (np.diff(share) <= 0).any() or share[0] <= 0 or share[-1] > 1:
+        raise MethodError(
+            "sizes",
+            expected="shares of the causes in (0, 1], ascending",
+            got=str(tuple(sizes)),
+            fix="Leave them out for those of MIB.",
+        )
+    table = scores.values if order == "score" else np.abs(scores.values)
+    table = np.where(np.isfinite(scores.values), table, -np.inf)
+    counts = np.maximum(1, np.round(share * len(scores.causes))).astype(np.int64)
+    if shared:
+        found = _measured(table.mean(0), counts, intervention, scores.behaviors)
+    else:
+        parts = [
+            _measured(row, counts, intervention, [behavior])
+            for row, behavior in zip(table, scores.behaviors, strict=True)
+        ]
+        found = np.concatenate(parts)
+    everything, nothing = found[:, 0], found[:, 1]
+    if everything.sum() == nothing.sum():
+        raise MethodError(
+            "behaviors",
+            expected="values that change when all causes are removed",
+            got="the same sum of values",
+            fix="Choose behaviors that these causes have something to do with.",
+        )
+    half = 2 + len(counts)
+    return Curve(
+        scores.method, share, counts, found[:, 2:half], found[:, half:], everything, nothing
+    )
+
+
+def _measured(
+    row: Float[np.ndarray, " cause"],
+    counts: Int[np.ndarray, " size"],
+    intervention: Intervention,
+    behaviors: Sequence[Behavior],
+) -> Float[np.ndarray, "behavior subset"]:
+    """Values with everything, with nothing, with only the first k, and without them."""
+    rank = np.empty(len(row), dtype=np.int64)
+    rank[np.argsort(-row, kind="stable")] = np.arange(len(row))
+    first = rank[None] < counts[:, None]
+    ends = np.array([[True], [False]]) & np.ones((1, len(row)), dtype=bool)
+    return intervention.measure(behaviors, np.concatenate([ends, first, ~first]))
+
+
+def baseline_scores(
+    causes: Sequence[Cause], behaviors: Sequence[Behavior], *, draws: int = 8, seed: int = 0
+) -> dict[str, Scores]:
+    """Orders that know nothing: random ones, and by position (a token's place, a part's layer).
+
+    Returns:
+        "random 1", ..., and "last first" and "first first", all as ranks.
+    """
+    rng = generator(seed, "baseline orders")
+    size = np.array([cause.size for cause in causes])
+    rows = {f"random {k + 1}": rng.permutation(len(causes)).astype(float) for k in range(draws)}
+    rows |= {"last first": size, "first first": -size}
+    return {
+        name: Scores(
+            values=np.tile(row, (len(behaviors), 1)),
+            behaviors=tuple(behaviors),
+            causes=tuple(causes),
+            method=name,
+            estimand="alone",
+            unit="rank",
+            settings={"seed": seed},
+        )
+        for name, row in rows.items()
+    }

@@ -1,0 +1,81 @@
+import json
+
+import pytest
+
+from whence.core import Behavior
+from whence.core.errors import InterventionError, MethodError
+from whence.explain import CircuitSettings, circuit_page, find_circuit, open_subject
+from whence.explain.report.circuit import draw
+from whence.worlds import induction
+
+
+@pytest.fixture(scope="module")
+def written():
+    return induction(4, noise=0.01)
+
+
+@pytest.fixture(scope="module")
+def record(written):
+    subject = open_subject(written.model, None)
+    settings = CircuitSettings(way="exact", draws=3)
+    return find_circuit(subject, written.behaviors, others=written.others, settings=settings)
+
+
+def test_the_planted_circuit_is_found(record, written):
+    assert {edge["edge"] for edge in record["edges"]} == written.edges["other"]
+    assert record["faithfulness"] == pytest.approx(1.0, abs=0.2)
+    assert all(edge["measured"] == pytest.approx(edge["predicted"]) for edge in record["edges"])
+    assert all(record["curve"]["cpr"] > other["cpr"] for other in record["baselines"])
+
+
+def test_the_record_is_json(record):
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+
+
+def test_gradients_are_cut_one_by_one_all_the_same(written):
+    subject = open_subject(written.model, None)
+    settings = CircuitSettings(way="eap", draws=2, enough=0.5)
+    found = find_circuit(subject, written.behaviors, others=written.others, settings=settings)
+    assert found["method"] == "eap"
+    assert all(edge["measured"] is not None for edge in found["edges"])
+
+
+def test_the_page_shows_every_edge(record):
+    page = circuit_page(record)
+    for edge in record["edges"]:
+        assert edge["edge"].replace(">", "&gt;") in page
+    assert "Which edges carry this?" in page
+    assert "<script" not in page
+
+
+def test_every_end_of_an_edge_is_drawn():
+    edges = [
+        {"edge": name, "predicted": weight, "measured": None}
+        for name, weight in [
+            ("embedding->L0.H1.Q", 1.0),
+            ("embedding->L0.K1", 0.5),
+            ("embedding->L0.V0", 0.25),
+            ("L0.H1->L0.MLP", -0.5),
+            ("L0.MLP->logits", 2.0),
+        ]
+    ]
+    drawn = draw(edges)
+    assert drawn.count("<path") == 5
+    # embedding, head 1 (query and key), the values of group 0, the MLP, the logits
+    assert drawn.count("<rect") == 5
+    for said in ("embedding", ">0.H1<", ">0.KV0<", ">0.mlp<", "logits", ">q<", ">k<", ">v<"):
+        assert said in drawn
+
+
+def test_without_another_prompt_nothing_goes_along_a_cut_edge(written):
+    subject = open_subject(written.model, None)
+    found = find_circuit(subject, written.behaviors[:1], settings=CircuitSettings(draws=1))
+    assert "zero" in found["intervention"]["removal"]
+
+
+def test_wrong_settings(written):
+    with pytest.raises(MethodError, match="auto, exact, eap, eap-ig"):
+        CircuitSettings(steps=0)
+    subject = open_subject(written.model, None)
+    with pytest.raises(InterventionError, match="another prompt"):
+        find_circuit(subject, [Behavior("a b c", " d")], others={"a b": "a c"})

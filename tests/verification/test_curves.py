@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from tests.verification.linear_world import LinearWorld
+from whence.core import Scores
+from whence.core.errors import InterventionError, MethodError
+from whence.verification import SIZES, baseline_scores, circuit, curve
+
+EFFECTS = np.abs(np.random.default_rng(0).normal(size=(6, 40)))
+
+
+def scores(world, values):
+    return Scores(
+        values=values,
+        behaviors=world.behaviors,
+        causes=world.causes,
+        method="given",
+        estimand="additive",
+    )
+
+
+def by_hand(effects, order, sizes=SIZES):
+    """Areas in a world in which effects add up."""
+    total = effects.sum()
+    counts = [max(1, round(share * effects.shape[1])) for share in sizes]
+    f = [effects[:, order[:k]].sum() / total for k in counts]
+    areas = [
+        (b - a) * (g + h) / 2
+        for a, b, g, h in zip(sizes[:-1], sizes[1:], f[:-1], f[1:], strict=True)
+    ]
+    return np.array(f), sum(areas)
+
+
+def test_in_an_additive_world_faithfulness_is_a_sum():
+    world = LinearWorld(EFFECTS)
+    order = np.argsort(-EFFECTS.mean(0))
+    found = curve(scores(world, EFFECTS), world)
+    f, area = by_hand(EFFECTS, order)
+    np.testing.assert_allclose(found.faithfulness, f, atol=1e-9)
+    np.testing.assert_allclose(found.completeness, f, atol=1e-9)
+    assert found.cpr == pytest.approx(area)
+    assert found.cmd == pytest.approx(SIZES[-1] - SIZES[0] - area)
+    assert found.deletion == pytest.approx(SIZES[-1] - SIZES[0] - area)
+    low, high = found.interval("cpr")
+    assert low < found.cpr < high
+
+
+def test_each_behavior_may_have_its_own_order():
+    world = LinearWorld(EFFECTS)
+    own = curve(scores(world, EFFECTS), world, shared=False)
+    best = np.sort(EFFECTS, axis=1)[:, ::-1]
+    np.testing.assert_allclose(own.kept[:, 6] - own.nothing, best[:, : own.counts[6]].sum(1))
+    assert own.cpr > curve(scores(world, EFFECTS), world).cpr
+
+
+def test_sufficiency_and_comprehensiveness_by_hand():
+    world = LinearWorld(EFFECTS)
+    found = curve(scores(world, EFFECTS), world, shared=False)
+    sizes = [1, 2, 4, 8, 20]  # 1, 5, 10, 20 and 50 % of 40, at least one
+    best = np.sort(EFFECTS, axis=1)[:, ::-1]
+    rest = [best[:, k:].sum(1).mean() for k in sizes]
+    gone = [best[:, :k].sum(1).mean() for k in sizes]
+    assert found.sufficiency == pytest.approx(np.mean(rest))
+    assert found.comprehensiveness == pytest.approx(np.mean(gone))
+
+
+def test_magnitude_and_score_differ_where_causes_oppose():
+    effects = EFFECTS * np.where(np.arange(40) % 2, 1, -0.5)
+    world = LinearWorld(effects)
+    by_score = curve(scores(world, effects), world)
+    by_magnitude = curve(scores(world, effects), world, order="magnitude")
+    assert by_score.cpr > 1.0  # supporters alone do more than the whole
+    assert by_magnitude.cmd < by_score.cmd
+
+
+def test_good_orders_beat_those_that_know_nothing():
+    world = LinearWorld(EFFECTS + 3 * (np.arange(40) % 7 == 0))
+    good = curve(scores(world, world.effects), world)
+    rest = [curve(s, world) for s in baseline_scores(world.causes, world.behaviors).values()]
+    assert len(rest) == 10
+    assert all(good.cpr > other.cpr and good.deletion < other.deletion for other in rest)
+
+
+def test_wrong_settings():
+    world = LinearWorld(EFFECTS)
+    other = LinearWorld(EFFECTS[:, :5])
+    with pytest.raises(MethodError, match="40 causes"):
+        curve(scores(other, other.effects), world)
+    for sizes in [(), (0.5, 0.5), (0.0, 1.0), (0.5, 2.0)]:
+        with pytest.raises(MethodError, match="ascending"):
+            curve(scores(world, EFFECTS), world, sizes=sizes)
+    still = LinearWorld(np.zeros((2, 3)))
+    with pytest.raises(MethodError, match="the same sum"):
+        curve(scores(still, still.effects), still)
+
+
+class Backup(LinearWorld):
+    """The second cause does the work of the first when that is gone; the third adds."""
+
+    def measure(self, behaviors, keep):
+        value = 2.0 * (keep[:, 0] | keep[:, 1]) + 1.0 * keep[:, 2]
+        return np.tile(value, (len(behaviors), 1))
+
+
+def test_a_circuit_without_its_backup_is_faithful_but_not_complete():
+    world = Backup(np.zeros((2, 6)))
+    ids = [cause.id for cause in world.causes]
+    part = circuit(world, world.behaviors, [ids[0], ids[2]])
+    assert part.faithfulness == pytest.approx(1.0)
+    assert part.incompleteness == pytest.approx(2.0)
+    np.testing.assert_allclose(part.needs, [2.0, 1.0])
+    whole = circuit(world, world.behaviors, ids[:3])
+    assert whole.incompleteness == pytest.approx(0.0)
+    # Alone neither of the two is needed; without the other, each is.
+    np.testing.assert_allclose(whole.needs, [2.0, 2.0, 1.0])
+    wide = circuit(world, world.behaviors, ids[:4])
+    np.testing.assert_allclose(wide.needs, [2.0, 2.0, 1.0, 0.0])
+
+
+def test_a_circuit_needs_members():
+    world = Backup(np.zeros((2, 6)))
+    with pytest.raises(MethodError, match="0 members"):
+        circuit(world, world.behaviors, [])
+    with pytest.raises(InterventionError, match="no such"):
+        circuit(world, world.behaviors, ["no such"])
