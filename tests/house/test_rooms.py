@@ -212,6 +212,7 @@ PUBLIC = {
         "values",
         "with_answer",
     ],
+    "reasoning": [],
     "studies": [
         "Demo",
         "Known",

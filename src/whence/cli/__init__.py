@@ -7,6 +7,7 @@
     explain    the main job
     bank       train a run again on random subsets of its documents
     judge      methods beside one another, judged by a bank
+    solve      programs, answers: reasoning that can be checked
     demo       all of it on this machine
     check      read every byte of a folder and compare it with its manifest
 
@@ -32,6 +33,7 @@ from whence.cli.demo import demo
 from whence.cli.explain import explain
 from whence.cli.judge import judge
 from whence.cli.ngrams import perplexity, sample, tree
+from whence.cli.solve import app as solve
 from whence.cli.statistics import dedup, filter_documents, stats
 from whence.cli.tasks import contamination, decontaminate, facts, novelty, tasks
 from whence.cli.trace import trace
@@ -61,6 +63,7 @@ app.command("train")(train)
 app.command("explain")(explain)
 app.command("bank")(bank)
 app.command("judge")(judge)
+app.add_typer(solve, name="solve", help="Reasoning that can be checked.")
 app.command("demo")(demo)
 app.command("check")(check)
 
