@@ -135,7 +135,7 @@ def _watch(
         Whether somebody still waits for the report.
     """
     ended, listener = os.pidfd_open(watch.pid), -1
-    memory = os.open(f"/proc/{watch.pid}/mem", os.O_RDONLY)
+    memory = _memory(watch.pid)
     poll = select.poll()
     for source in (control, ours, ended):
         poll.register(source, select.POLLIN)
@@ -161,6 +161,14 @@ def _watch(
         for handle in (ended, memory, listener):
             if handle >= 0:
                 os.close(handle)
+
+
+def _memory(pid: int) -> int:
+    """The memory of a program; -1 when it has ended already, and will ask nothing."""
+    try:
+        return os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+    except ProcessLookupError:
+        return -1
 
 
 def _patience(order: Order, watch: Watch) -> float:

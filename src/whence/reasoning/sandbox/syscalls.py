@@ -49,7 +49,7 @@ _FREE = {
     "ftruncate": (77, 46), "fadvise64": (221, 223), "select": (23, -1), "pselect6": (270, 72),
     "poll": (7, -1), "ppoll": (271, 73), "membarrier": (324, 283), "mincore": (27, 232),
     "rt_sigpending": (127, 136), "rt_sigtimedwait": (128, 137), "rt_sigsuspend": (130, 133),
-    "arch_prctl": (158, -1), "umask": (95, 166),
+    "arch_prctl": (158, -1), "umask": (95, 166), "pipe": (22, -1), "pipe2": (293, 59),
     # Hands the listener to the server before the program starts. Later there is no socket.
     "sendmsg": (46, 211),
 }  # fmt: skip
@@ -58,8 +58,13 @@ _QUIET = {
     "clone3": (435, 435),  # its arguments lie in memory; libc goes on to clone
     "openat2": (437, 437),
     "ioctl": (16, 29),  # is it a terminal? no
+    "mbind": (237, 235),  # linear algebra places its memory, or does not
+    "set_mempolicy": (238, 237),
+    "get_mempolicy": (239, 236),
 }
-_ANSWERS = {"clone3": errno.ENOSYS, "openat2": errno.ENOSYS, "ioctl": errno.ENOTTY}
+_ANSWERS = {"clone3": errno.ENOSYS, "openat2": errno.ENOSYS, "ioctl": errno.ENOTTY} | dict.fromkeys(
+    ("mbind", "set_mempolicy", "get_mempolicy"), errno.EPERM
+)
 
 _PATHS = {
     "open": (2, -1), "openat": (257, 56), "stat": (4, -1), "lstat": (6, -1),
@@ -109,7 +114,7 @@ _FAMILIES = {
     "memory outside the limit": {
         "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194),
         "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
-        "mlock": (149, 228), "mlockall": (151, 230), "pipe": (22, -1), "pipe2": (293, 59),
+        "mlock": (149, 228), "mlockall": (151, 230),
         "eventfd2": (290, 19), "epoll_create1": (291, 20), "timerfd_create": (283, 85),
         "add_key": (248, 217), "keyctl": (250, 219), "remap_file_pages": (216, 234),
     },
