@@ -91,6 +91,7 @@ def _prepare(library: dict[str, Any]) -> Prison:
     gc.disable()
     # Objects made so far are left alone by the children's collector, and so are their pages.
     gc.freeze()
+    kernel.gather_pages()
     with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - read once, in bytes
         size = int(file.read().split()[0]) * resource.getpagesize()
     cell = Cell(rules, compile_filter(machine), scratch, size)
@@ -139,10 +140,10 @@ def _watch(
     poll = select.poll()
     for source in (control, ours, ended):
         poll.register(source, select.POLLIN)
-    awaited = True
+    awaited, looked = True, watch.started
     try:
         while True:
-            ready = {handle for handle, _ in poll.poll(_patience(order, watch))}
+            ready = dict(poll.poll(_patience(order, watch)))
             if ended in ready:
                 return awaited
             if control.fileno() in ready:
@@ -154,9 +155,11 @@ def _watch(
                 listener = _listener(ours)
                 if listener >= 0:
                     poll.register(listener, select.POLLIN)
-            if listener in ready:
+            if ready.get(listener, 0) & select.POLLIN:
                 _answer(prison, listener, memory, watch)
-            _look(prison, order, watch)
+            elif listener in ready:  # nobody is left under the filter: it is about to end
+                poll.unregister(listener)
+            looked = _look(prison, order, watch, looked)
     finally:
         for handle in (ended, memory, listener):
             if handle >= 0:
@@ -185,11 +188,16 @@ def _listener(ours: socket.socket) -> int:
     return handles[0] if handles else -1
 
 
-def _look(prison: Prison, order: Order, watch: Watch) -> None:
-    if watch.stopped is None and time.monotonic() - watch.started >= order.wall:
+def _look(prison: Prison, order: Order, watch: Watch, looked: float) -> float:
+    """Look at the clock, and now and then at the scratch folder; returns when that was."""
+    now = time.monotonic()
+    if now - watch.started >= order.wall:
         _stop(watch, "wall")
-    if watch.stopped is None and _too_much(order, prison.scratch):
+    if now - looked < _LOOK_EVERY:
+        return looked
+    if _too_much(order, prison.scratch):
         _stop(watch, "scratch")
+    return now
 
 
 def _stop(watch: Watch, reason: str) -> None:
