@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import typer
 
+from whence.cli.solve_programs import programs
+
 app = typer.Typer(
     help="Solve in steps that a machine can check, and score what was solved.",
     no_args_is_help=True,
 )
 
-_SOLVERS: tuple[Callable[..., None], ...] = ()
+_SOLVERS: tuple[Callable[..., None], ...] = (programs,)
 for _command in _SOLVERS:
     app.command(_command.__name__)(_command)
 
