@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,11 @@ from whence.reasoning.programs.execution import execute
 from whence.reasoning.programs.options import nearest_option
 from whence.reasoning.programs.released import Released
 from whence.reasoning.programs.tatqa import exact_match, normalize, one_line
-from whence.reasoning.sandbox import Outcome, Sandbox
+from whence.reasoning.sandbox import Expression, Outcome, Sandbox
 
 _SIMILAR = 0.6  # of a choice's text; below it nothing was chosen
 _FIRST = "A"
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _judge(item: Released, outcomes: list[Outcome], rule: Rule) -> Judged:
     value, scale = _voted(item, outcomes)
     agrees = _same(item, value, scale)
     chosen = item.chosen if agrees else nearest_option(as_answer(value), item.options)
-    faults = [outcome.error or outcome.status for outcome in outcomes]
+    faults = [outcome.error or "no ans" for outcome in outcomes]
     return Judged(
         item.number,
         value,
@@ -126,19 +128,59 @@ def _judge(item: Released, outcomes: list[Outcome], rule: Rule) -> Judged:
 
 def _voted(item: Released, outcomes: list[Outcome]) -> tuple[Any, str]:
     """The value that most programs gave and, for scaled answers, its unit."""
-    if item.form != "scaled":
-        return majority([as_answer(o.value) for o in outcomes if o.status == "ok"]).answer, ""
-    given = [(o.value, str(o.values.get("units") or "")) for o in outcomes if o.status == "ok"]
-    lines = [None if value is None else _line(value, scale) for value, scale in given]
-    best = majority(list(lines)).answer
-    if best is None:
-        return None, ""
-    return given[lines.index(str(best))]
+    given = [_given(item, outcome) for outcome in outcomes if outcome.status == "ok"]
+    given = [each for each in given if each[0] is not None]
+    keys: list[Answer] = [_key(item, *each) for each in given]
+    best = majority(keys).answer
+    return given[keys.index(best)] if best is not None else (None, "")
+
+
+def _given(item: Released, outcome: Outcome) -> tuple[Any, str]:
+    value = outcome.value
+    if item.form == "scaled":
+        return value, _scale(value, str(outcome.values.get("units") or ""))
+    if item.form != "options":
+        return as_answer(value), ""
+    # It may be answered by several numbers, so all are kept; 0 is no answer, as in the release.
+    several = isinstance(value, list | dict) and len(value) > 0
+    return (value if several or as_answer(value) else None), ""
+
+
+def _scale(value: Any, scale: str) -> str:
+    """The unit, unless the answer's text has it already: "$1.5 million" in millions."""
+    entries = value if isinstance(value, list) else [value]
+    stated = scale and any(isinstance(entry, str) and scale in entry for entry in entries)
+    return "" if stated else scale
+
+
+def _key(item: Released, value: Any, scale: str) -> str:
+    """What makes two values the same vote."""
+    if item.form == "scaled":
+        return _line(value, scale)
+    numbers = _numbers(value)
+    return " ".join(f"{number:.10g}" for number in numbers) if numbers else _text(value)
+
+
+def _text(value: Any) -> str:
+    text = str(as_answer(value) if isinstance(value, Expression) else value)
+    return text.strip("()[]")  # a list here may have been a tuple there
 
 
 def _line(value: Any, scale: str) -> str:
     entries = value if isinstance(value, list) else [value]
     return normalize(one_line(entries, scale))
+
+
+def _numbers(value: Any) -> list[float]:
+    """The numbers in a value, in order: of lists and records all, of texts those they show."""
+    if isinstance(value, list | tuple):
+        return [number for entry in value for number in _numbers(entry)]
+    if isinstance(value, dict):
+        return _numbers(list(value.values()))
+    answer = as_answer(value)
+    if isinstance(answer, float):
+        return [answer]
+    return [float(text) for text in _NUMBER.findall(answer)] if isinstance(answer, str) else []
 
 
 def _same(item: Released, value: Any, scale: str) -> bool:
@@ -147,6 +189,11 @@ def _same(item: Released, value: Any, scale: str) -> bool:
         return value is None and item.stored is None
     if item.form == "scaled":
         return _line(value, scale) == _line(item.stored, item.scale)
+    if item.form == "options":
+        ours, theirs = _numbers(value), _numbers(item.stored)
+        if ours or theirs:
+            return len(ours) == len(theirs) and all(map(equal, ours, theirs))
+        return _text(value) == _text(item.stored)
     stored = item.stored_answer
     if isinstance(value, bool) or isinstance(stored, bool):
         return value == stored

@@ -100,7 +100,6 @@ def _read_program() -> dict[str, Any]:
 def _limit(cell: Cell, order: Order) -> None:
     limits = {
         resource.RLIMIT_AS: cell.size + order.memory,
-        resource.RLIMIT_CPU: order.cpu,
         resource.RLIMIT_FSIZE: order.scratch,
         resource.RLIMIT_NOFILE: order.files,
         resource.RLIMIT_CORE: 0,
@@ -111,6 +110,8 @@ def _limit(cell: Cell, order: Order) -> None:
         hard = resource.getrlimit(limit)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (value, value))
+    # A signal that says why, and one a second later for who does not listen.
+    resource.setrlimit(resource.RLIMIT_CPU, (order.cpu, order.cpu + 1))
 
 
 def _lock(cell: Cell) -> None:

@@ -76,7 +76,9 @@ def _ending(raw: Raw, answer: dict[str, Any], limits: Limits) -> tuple[Status, s
         return "wall", f"more than {limits.wall:g} s on the clock"
     if stopped == "scratch":
         return "scratch", f"more than {limits.scratch:,} bytes or {limits.files} files"
-    if code == -signal.SIGKILL and report["cpu"] >= limits.cpu - 0.5:
+    deaf = code == -signal.SIGKILL and report["cpu"] >= limits.cpu / 2
+    # The kernel counts the limit in ticks, and the report exactly: they need not agree.
+    if code == -signal.SIGXCPU or deaf:
         return "cpu", f"more than {limits.cpu:g} s of processor time"
     if code == -signal.SIGSYS:
         return "forbidden", "a system call of another architecture"
