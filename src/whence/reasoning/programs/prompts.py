@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 INSTRUCTION = (
-    "# Answer each question with a Python program that stores its result in a variable "
-    "named ans."
+    "# Answer each question with a Python program that stores its result in a variable named ans."
 )
 _OPENING = """import math
 import numpy as np

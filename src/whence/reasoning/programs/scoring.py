@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -157,6 +158,14 @@ def _key(item: Released, value: Any, scale: str) -> str:
     """What makes two values the same vote."""
     if item.form == "scaled":
         return _line(value, scale)
+    entries = value if isinstance(value, list) else [value]
+    return " ".join(map(_ballot, entries))
+
+
+def _ballot(value: Any) -> str:
+    """One entry as votes are told apart: symbolic numbers to two decimals, as in the release."""
+    if isinstance(value, Expression):
+        return value.text if value.value is None else f"{value.value:.2f}"
     numbers = _numbers(value)
     return " ".join(f"{number:.10g}" for number in numbers) if numbers else _text(value)
 
@@ -177,6 +186,8 @@ def _numbers(value: Any) -> list[float]:
         return [number for entry in value for number in _numbers(entry)]
     if isinstance(value, dict):
         return _numbers(list(value.values()))
+    if isinstance(value, Expression) and value.value is None:
+        return []
     answer = as_answer(value)
     if isinstance(answer, float):
         return [answer]
@@ -191,13 +202,19 @@ def _same(item: Released, value: Any, scale: str) -> bool:
         return _line(value, scale) == _line(item.stored, item.scale)
     if item.form == "options":
         ours, theirs = _numbers(value), _numbers(item.stored)
-        if ours or theirs:
-            return len(ours) == len(theirs) and all(map(equal, ours, theirs))
+        if ours:
+            return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
         return _text(value) == _text(item.stored)
     stored = item.stored_answer
     if isinstance(value, bool) or isinstance(stored, bool):
         return value == stored
+    if isinstance(value, float) and isinstance(stored, float):
+        return _alike(value, stored)
     return equal(value, stored)
+
+
+def _alike(value: float, stored: float) -> bool:
+    return equal(value, stored) or math.isclose(value, stored, rel_tol=1e-9)
 
 
 def _right(item: Released, value: Any, scale: str, chosen: str | None, rule: Rule) -> bool:
@@ -230,5 +247,7 @@ def choice_of(answer: Answer, choices: Sequence[str]) -> str | None:
     for choice in choices:
         if equal(answer, _reference(choice)) or str(answer).casefold() == choice.casefold():
             return choice
-    close = difflib.get_close_matches(str(answer).casefold(), map(str.casefold, choices), 1, _SIMILAR)
+    close = difflib.get_close_matches(
+        str(answer).casefold(), map(str.casefold, choices), 1, _SIMILAR
+    )
     return next((c for c in choices if close and c.casefold() == close[0]), None)

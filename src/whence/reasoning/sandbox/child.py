@@ -73,7 +73,7 @@ def become(cell: Cell, order: Order, text: int, output: int, result: int, shake:
         _lock(cell)
         code = 0
         _run(program)
-    except BaseException as error:  # noqa: BLE001 - a child must never return into the server
+    except BaseException as error:
         os.write(1, f"{type(error).__name__}: {error}".encode())
         code = code or 1
     finally:
@@ -150,7 +150,7 @@ def _attempt(program: dict[str, Any], space: dict[str, Any]) -> dict[str, Any]:
         exec(compile(program["source"], FILE, "exec"), space)
     except SystemExit:
         return {"exited": True}
-    except BaseException as error:  # noqa: BLE001 - whatever a program raises is its outcome
+    except BaseException as error:
         return _described(error)
     return {}
 
@@ -164,7 +164,7 @@ def _described(error: BaseException) -> dict[str, Any]:
         trace = trace.tb_next
     try:
         message = str(error)[:_LONGEST_MESSAGE]
-    except BaseException:  # noqa: BLE001 - its own __str__ may be broken, or out of memory
+    except BaseException:
         message = "(its text cannot be made)"
     return {
         "error": f"{type(error).__name__}: {message}",
@@ -179,7 +179,7 @@ def _values(space: dict[str, Any], names: list[str], answer: dict[str, Any]) -> 
         if name in space:
             try:
                 values[name] = describe(space[name])
-            except BaseException as error:  # noqa: BLE001 - text and size of a value are the program's
+            except BaseException as error:
                 answer.update({"values": {}} | _described(error))
     return values
 

@@ -104,9 +104,7 @@ def landlock_version() -> int:
     return _call(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint(1))
 
 
-def landlock_rules(
-    read: Iterable[str], folders: Iterable[str], scratch: str, version: int
-) -> int:
+def landlock_rules(read: Iterable[str], folders: Iterable[str], scratch: str, version: int) -> int:
     """Rules as a descriptor: read what lies below some paths, use one folder, nothing else.
 
     Args:

@@ -77,7 +77,7 @@ def _describe_other(value: Any) -> Any:
         return {"is": "other", "kind": kind, "text": text}
     try:
         number = float(value)
-    except Exception:  # noqa: BLE001 - free symbols, complex numbers, relations, sets: no number
+    except Exception:
         number = math.nan
     known = number if math.isfinite(number) else None
     return {"is": "expression", "kind": kind, "text": text, "value": known}
