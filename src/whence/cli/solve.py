@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from whence.cli.solve_answers import answers
 from whence.cli.solve_programs import programs
 
 app = typer.Typer(
@@ -13,7 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_SOLVERS: tuple[Callable[..., None], ...] = (programs,)
+_SOLVERS: tuple[Callable[..., None], ...] = (programs, answers)
 for _command in _SOLVERS:
     app.command(_command.__name__)(_command)
 

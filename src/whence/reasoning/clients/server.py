@@ -116,9 +116,9 @@ class ServerModel:
             parts.append(part)
             missing -= len(part.completions)
         completions = tuple(c for part in parts for c in part.completions)[: sampling.n]
-        counts = [_total(part.prompt_tokens for part in parts)]
-        counts.append(_total(part.completion_tokens for part in parts))
-        return Reply(completions, parts[0].model, *counts, self._cost(*counts))
+        asked = _total(part.prompt_tokens for part in parts)
+        said = _total(part.completion_tokens for part in parts)
+        return Reply(completions, parts[0].model, asked, said, self._cost(asked, said))
 
     def _body(self, prompt: str, sampling: Sampling) -> dict[str, Any]:
         chat = self._settings.endpoint == "chat"
@@ -141,7 +141,7 @@ class ServerModel:
     def _ask(self, body: dict[str, Any]) -> dict[str, Any]:
         path = "chat/completions" if self._settings.endpoint == "chat" else "completions"
         url = f"{self._settings.url.rstrip('/')}/{path}"
-        fault = "nothing"
+        fault, asked_to_wait = "nothing", None
         for attempt in range(self._settings.attempts):
             if attempt:
                 self._sleep(self._pause(attempt, asked_to_wait))
@@ -202,11 +202,12 @@ class ServerModel:
         )
 
     def _cost(self, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
-        prices = self._settings.price_in, self._settings.price_out
-        if None in (*prices, prompt_tokens, completion_tokens):
+        price_in, price_out = self._settings.price_in, self._settings.price_out
+        if price_in is None or price_out is None:
             return None
-        spent = zip(prices, (prompt_tokens, completion_tokens), strict=True)
-        return sum((price or 0.0) * (tokens or 0) for price, tokens in spent) / 1e6
+        if prompt_tokens is None or completion_tokens is None:
+            return None
+        return (price_in * prompt_tokens + price_out * completion_tokens) / 1e6
 
 
 def _completion(choice: dict[str, Any]) -> Completion:

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from whence.core.errors import ProblemError
 from whence.reasoning.sandbox import Expression, Other
 
-Answer: TypeAlias = None | bool | float | str
+Answer: TypeAlias = bool | float | str | None
 Rule = Literal["strict", "relaxed", "tolerance"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 

@@ -207,7 +207,7 @@ def _same(item: Released, value: Any, scale: str) -> bool:
         return _text(value) == _text(item.stored)
     stored = item.stored_answer
     if isinstance(value, bool) or isinstance(stored, bool):
-        return value == stored
+        return bool(value == stored)
     if isinstance(value, float) and isinstance(stored, float):
         return _alike(value, stored)
     return equal(value, stored)
@@ -223,10 +223,10 @@ def _right(item: Released, value: Any, scale: str, chosen: str | None, rule: Rul
     if item.form == "options":
         if chosen is None and rule != "strict":
             chosen = _FIRST
-        return chosen == item.reference
+        return bool(chosen == item.reference)
     answer = as_answer(value)
     if item.form == "choices":
-        return choice_of(answer, item.options) == item.reference
+        return bool(choice_of(answer, item.options) == item.reference)
     return equal(answer, _reference(item.reference), rule)
 
 

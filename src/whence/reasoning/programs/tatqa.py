@@ -11,6 +11,7 @@ References:
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ def is_number(text: str) -> bool:
         value = float(words[0])
     except (IndexError, ValueError):
         return False
-    return value == value and (len(words) < 2 or scale_factor(words[1]) != 1)
+    return not math.isnan(value) and (len(words) < 2 or scale_factor(words[1]) != 1)
 
 
 def to_number(text: str) -> float | None:

@@ -108,8 +108,8 @@ def _limit(cell: Cell, order: Order) -> None:
     }
     for limit, value in limits.items():
         hard = resource.getrlimit(limit)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (value, value))
+        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (least, least))
     # A signal that says why, and one a second later for who does not listen.
     resource.setrlimit(resource.RLIMIT_CPU, (order.cpu, order.cpu + 1))
 

@@ -70,12 +70,13 @@ def _ending(raw: Raw, answer: dict[str, Any], limits: Limits) -> tuple[Status, s
     code, stopped = report["code"], report["stopped"]
     if raw.flooded:
         return "output", f"more than {limits.output:,} bytes"
-    if stopped == "forbidden":
-        return "forbidden", f"a program may not call {report['call']}"
-    if stopped == "wall":
-        return "wall", f"more than {limits.wall:g} s on the clock"
-    if stopped == "scratch":
-        return "scratch", f"more than {limits.scratch:,} bytes or {limits.files} files"
+    stops: dict[str | None, tuple[Status, str]] = {
+        "forbidden": ("forbidden", f"a program may not call {report['call']}"),
+        "wall": ("wall", f"more than {limits.wall:g} s on the clock"),
+        "scratch": ("scratch", f"more than {limits.scratch:,} bytes or {limits.files} files"),
+    }
+    if stopped in stops:
+        return stops[stopped]
     deaf = code == -signal.SIGKILL and report["cpu"] >= limits.cpu / 2
     # The kernel counts the limit in ticks, and the report exactly: they need not agree.
     if code == -signal.SIGXCPU or deaf:

@@ -106,7 +106,8 @@ def _run(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     watch = Watch(os.fork(), time.monotonic())
     if watch.pid == 0:
-        become(prison.cell, order, *handles, theirs.fileno())
+        text, output, result = handles
+        become(prison.cell, order, text, output, result, theirs.fileno())
     theirs.close()
     for handle in handles:
         os.close(handle)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,23 +36,27 @@ class Other:
 
 def describe(value: Any, depth: int = 0) -> Any:
     """A value as JSON; what JSON has not is an object with the key "is"."""
-    if value is None or type(value) in (bool, str):
-        return value[:_LONGEST] if type(value) is str else value
+    if value is None or type(value) is bool:
+        return value
+    if type(value) is str:
+        return value[:_LONGEST]
     if type(value) is int:
         return _describe_int(value)
     if type(value) is float:
         return value if math.isfinite(value) else {"is": "float", "text": repr(value)}
-    if depth < _DEEPEST:
-        if type(value) in (list, tuple):
-            return [describe(each, depth + 1) for each in value[:_LONGEST]]
-        if type(value) is dict:
-            pairs = list(value.items())[:_LONGEST]
-            found = [[describe(k, depth + 1), describe(v, depth + 1)] for k, v in pairs]
-            return {"is": "dict", "pairs": found}
-        known = _describe_numpy(value, depth)
-        if known is not None:
-            return known
-    return _describe_other(value)
+    known = _describe_many(value, depth) if depth < _DEEPEST else None
+    return _describe_other(value) if known is None else known
+
+
+def _describe_many(value: Any, depth: int) -> Any:
+    """Lists, records and arrays; None for anything else."""
+    if type(value) in (list, tuple):
+        return [describe(each, depth + 1) for each in value[:_LONGEST]]
+    if type(value) is dict:
+        pairs = list(value.items())[:_LONGEST]
+        found = [[describe(k, depth + 1), describe(v, depth + 1)] for k, v in pairs]
+        return {"is": "dict", "pairs": found}
+    return _describe_numpy(value, depth)
 
 
 def _describe_int(value: int) -> Any:
@@ -97,13 +102,9 @@ def restore(record: Any) -> Any:
         return record
     kind = record.get("is")
     try:
-        return _RESTORED[kind](record) if isinstance(kind, str) else _unknown(record)
+        return _RESTORED[str(kind)](record)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a described value: {record!r:.100}") from error
-
-
-def _unknown(record: dict[str, Any]) -> Any:
-    raise KeyError(repr(record)[:100])
 
 
 def _restore_expression(record: dict[str, Any]) -> Expression:
@@ -122,7 +123,7 @@ def _hashable(key: Any) -> Any:
     return str(key) if isinstance(key, dict) else key
 
 
-_RESTORED = {
+_RESTORED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "int": lambda record: int(record["text"]),
     "float": lambda record: float(record["text"]),
     "dict": _restore_dict,
