@@ -259,8 +259,9 @@ def test_a_server_is_asked_as_told(serve, monkeypatch):
 
 
 def test_chat_is_the_other_endpoint(serve):
-    script = Script((200, {"choices": [{"message": {"content": "hi"}, "finish_reason": "length",
-                    "logprobs": {"content": [{"token": "hi", "logprob": -2.0}]}}]}, {}))  # fmt: skip
+    told = {"content": [{"token": "hi", "logprob": -2.0}]}
+    choice = {"message": {"content": "hi"}, "finish_reason": "length", "logprobs": told}
+    script = Script((200, {"choices": [choice]}, {}))
     client = asking(serve(script), endpoint="chat")
     reply = client.complete(["prompt"], Sampling())[0]
     client.close()

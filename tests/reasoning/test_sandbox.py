@@ -178,8 +178,9 @@ def test_a_program_inherits_nothing(sandbox, monkeypatch):
 
 
 def test_values_and_output_come_back(sandbox):
-    outcome = sandbox.run(Program("print('said')\nans = sqrt(2)\nunits = 'm'",
-                                  ("ans", "units", "missing"), "from sympy import sqrt"))  # fmt: skip
+    source = "print('said')\nans = sqrt(2)\nunits = 'm'"
+    names = ("ans", "units", "missing")
+    outcome = sandbox.run(Program(source, names, "from sympy import sqrt"))
     assert outcome.status == "ok"
     assert outcome.output == "said\n"
     assert outcome.values["units"] == "m"

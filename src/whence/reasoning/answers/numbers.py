@@ -118,7 +118,8 @@ def _latex(text: str) -> float | None:
             "an answer in LaTeX", package="latex2sympy2_extended", extra="reasoning"
         ) from error
     try:
-        return float(latex2sympy(text))
+        found: Any = latex2sympy(text)
+        return float(found)
     except Exception:
         return None
 

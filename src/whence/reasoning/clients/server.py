@@ -170,7 +170,7 @@ class ServerModel:
             return min(asked, _LONGEST_PAUSE)
         # Spread, so that clients that failed together do not come back together.
         spread = 0.5 + random.random()
-        return min(self._settings.pause * 2 ** (attempt - 1) * spread, _LONGEST_PAUSE)
+        return min(self._settings.pause * 2.0 ** (attempt - 1) * spread, _LONGEST_PAUSE)
 
     def _refused(self, url: str, status: int, fault: str) -> ClientError:
         fix = "The request is at fault; the server's words say how."

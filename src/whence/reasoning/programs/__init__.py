@@ -31,6 +31,7 @@ from whence.reasoning.programs.options import nearest_option
 from whence.reasoning.programs.prompts import Exemplar, Problem, few_shot, zero_shot
 from whence.reasoning.programs.released import Released, read_released
 from whence.reasoning.programs.scoring import Judged, Score, score_again, score_stored
+from whence.reasoning.programs.solving import Solved, solve_problems
 
 __all__ = [
     "LIMITS",
@@ -43,6 +44,7 @@ __all__ = [
     "Released",
     "Rule",
     "Score",
+    "Solved",
     "Vote",
     "as_answer",
     "check_rule",
@@ -55,6 +57,7 @@ __all__ = [
     "read_released",
     "score_again",
     "score_stored",
+    "solve_problems",
     "solver_of",
     "zero_shot",
 ]

@@ -201,16 +201,18 @@ def _same(item: Released, value: Any, scale: str) -> bool:
     if item.form == "scaled":
         return _line(value, scale) == _line(item.stored, item.scale)
     if item.form == "options":
-        ours, theirs = _numbers(value), _numbers(item.stored)
-        if ours:
-            return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
-        return _text(value) == _text(item.stored)
+        return _same_entries(value, item.stored)
     stored = item.stored_answer
-    if isinstance(value, bool) or isinstance(stored, bool):
-        return bool(value == stored)
     if isinstance(value, float) and isinstance(stored, float):
         return _alike(value, stored)
-    return equal(value, stored)
+    return bool(value == stored)
+
+
+def _same_entries(value: Any, stored: Any) -> bool:
+    ours, theirs = _numbers(value), _numbers(stored)
+    if ours:
+        return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
+    return _text(value) == _text(stored)
 
 
 def _alike(value: float, stored: float) -> bool:

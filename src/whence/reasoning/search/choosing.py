@@ -10,6 +10,15 @@ from whence.core.seeds import derive
 from whence.reasoning.clients import Client, Completion, Sampling
 from whence.reasoning.programs import Answer, Vote, majority
 
+STEP = Sampling(max_tokens=64, temperature=1.0)
+"""How one step is drawn unless told otherwise."""
+
+
+def never(text: str) -> bool:
+    """A text that is never finished before its last step."""
+    del text
+    return False
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -51,7 +60,7 @@ class BeamSettings:
     expand: int = 4
     steps: int = 8
     separator: str = "\n"
-    sampling: Sampling = Sampling(max_tokens=64, temperature=1.0)
+    sampling: Sampling = STEP
 
 
 def beam(
@@ -59,7 +68,7 @@ def beam(
     prompt: str,
     score: Callable[[str], float],
     settings: BeamSettings,
-    done: Callable[[str], bool] = lambda text: False,
+    done: Callable[[str], bool] = never,
 ) -> list[Chosen]:
     """The best texts, best first, grown step by step.
 

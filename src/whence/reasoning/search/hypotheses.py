@@ -23,6 +23,13 @@ _ASK = (
     "# Find the rule that turns each input into its output.\n"
     "# Write it as a Python function: def rule(x)\n"
 )
+_EACH = """
+def _try(x):
+    try:
+        return [rule(x), None]
+    except Exception as error:
+        return [None, f"{type(error).__name__}: {error}"]
+"""
 _SHOWN = 3  # faults of a rule that the next proposal is shown
 
 
@@ -106,11 +113,7 @@ def try_rules(
     """Run rules on all examples, each example by itself so that one fault spoils one case."""
     inputs = [example.given for example in examples]
     # `repr` of plain values is Python again; what is not plain has no place in an example.
-    asked = (
-        "\ndef _try(x):\n    try:\n        return [rule(x), None]\n"
-        "    except Exception as error:\n        return [None, f'{type(error).__name__}: {error}']\n"
-        f"ans = [_try(x) for x in {inputs!r}]\n"
-    )
+    asked = f"{_EACH}ans = [_try(x) for x in {inputs!r}]\n"
     ran = sandbox.run_many(Program(p + asked, prelude=PRELUDE) for p in programs)
     return [_judge(p, outcome, examples, number) for p, outcome in zip(programs, ran, strict=True)]
 
@@ -123,8 +126,8 @@ def _judge(program: str, outcome: Outcome, examples: Sequence[Example], number: 
         return Hypothesis(program, (None,) * len(examples), 0, fault, number)
     gave = tuple(row[0] for row in rows)
     right = sum(_same(g, e.wanted) for g, e in zip(gave, examples, strict=True))
-    fault = next((row[1] for row in rows if row[1] is not None), None)
-    return Hypothesis(program, gave, right, fault, number)
+    first = next((row[1] for row in rows if row[1] is not None), None)
+    return Hypothesis(program, gave, right, first, number)
 
 
 def _is_row(row: Any) -> bool:

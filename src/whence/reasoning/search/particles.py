@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 
 from whence.core.seeds import generator
 from whence.reasoning.clients import Client, Sampling
-from whence.reasoning.search.choosing import extend, step_sampling, with_separator
+from whence.reasoning.search.choosing import STEP, extend, never, step_sampling, with_separator
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ParticleSettings:
     particles: int = 16
     steps: int = 8
     separator: str = "\n"
-    sampling: Sampling = Sampling(max_tokens=64, temperature=1.0)
+    sampling: Sampling = STEP
     resample_below: float = 0.5
     seed: int = 0
 
@@ -73,7 +73,7 @@ def particle_filter(
     prompt: str,
     log_reward: Callable[[str], float],
     settings: ParticleSettings,
-    done: Callable[[str], bool] = lambda text: False,
+    done: Callable[[str], bool] = never,
 ) -> Particles:
     """Texts from p(x) exp(r(x)) / Z, with an unbiased estimate of Z.
 
