@@ -41,6 +41,10 @@ ORDER = [
     "read_a_record.py",
     "reproduce_a_result.py",
     "explain_a_checkpoint.py",
+    "solve_with_programs.py",
+    "score_programs.sh",
+    "check_answers.sh",
+    "search_over_steps.py",
 ]
 """The examples as a newcomer meets them; each may use what those before it left behind."""
 

@@ -153,7 +153,7 @@ def _plain(text: str) -> float | None:
 
 def _value(node: Any) -> float:
     """The value of a parsed expression; anything but arithmetic is a KeyError."""
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return float(node.value)
     if isinstance(node, ast.Name):
         return _NAMES[node.id]
