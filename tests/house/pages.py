@@ -42,6 +42,10 @@ ORDER = [
     "reproduce_a_result.py",
     "explain_a_checkpoint.py",
     "find_a_circuit.py",
+    "solve_with_programs.py",
+    "score_programs.sh",
+    "check_answers.sh",
+    "search_over_steps.py",
 ]
 """The examples as a newcomer meets them; each may use what those before it left behind."""
 

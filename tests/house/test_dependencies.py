@@ -10,7 +10,8 @@ from tests.house.source import modules
 
 IMPORTED_AS = {"protobuf": "google"}
 # transformers imports them when it is asked for such a tokenizer, a Trainer or an adapter.
-BROUGHT_ALONG = {"sentencepiece", "protobuf", "accelerate", "peft"}
+# Programs of models import sympy in the sandbox.
+BROUGHT_ALONG = {"sentencepiece", "protobuf", "accelerate", "peft", "sympy"}
 DEVELOPERS = {"beartype", "hypothesis", "mypy", "pytest", "ruff"}
 
 

@@ -16,7 +16,9 @@ def loaded(code):
     return HEAVY & set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("module", ["whence", "whence.core", "whence.corpus", "whence.cli"])
+@pytest.mark.parametrize(
+    "module", ["whence", "whence.core", "whence.corpus", "whence.cli", "whence.reasoning"]
+)
 def test_importing_loads_no_torch(module):
     assert loaded(f"import {module}") == set()
 

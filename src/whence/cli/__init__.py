@@ -10,6 +10,7 @@
     scores     scores from another program, made readable
     judge      methods beside one another, judged by a bank
     memorization   what seeing documents did to the model's grasp of them
+    solve      programs, answers: reasoning that can be checked
     demo       all of it on this machine
     check      read every byte of a folder and compare it with its manifest
 
@@ -38,6 +39,7 @@ from whence.cli.judge import judge
 from whence.cli.memorization import memorization
 from whence.cli.ngrams import perplexity, sample, tree
 from whence.cli.scores import scores
+from whence.cli.solve import app as solve
 from whence.cli.statistics import dedup, filter_documents, stats
 from whence.cli.tasks import contamination, decontaminate, facts, novelty, tasks
 from whence.cli.trace import trace
@@ -70,6 +72,7 @@ app.command("bank")(bank)
 app.command("judge")(judge)
 app.command("scores")(scores)
 app.command("memorization")(memorization)
+app.add_typer(solve, name="solve", help="Reasoning that can be checked.")
 app.command("demo")(demo)
 app.command("check")(check)
 

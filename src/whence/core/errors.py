@@ -11,6 +11,9 @@
     │   ├── MethodError         an unknown method, or one that does not fit the causes
     │   ├── RunError            a recorded training that cannot be opened, resumed or replayed
     │   ├── PlanError           a budget or a plan that cannot be carried out
+    │   ├── SandboxError        untrusted programs cannot be contained here
+    │   ├── ClientError         a language model that cannot be asked, or has not answered
+    │   ├── ProblemError        problems, programs or predictions that do not read as their format
     │   ├── DamagedError        a file that is truncated, altered or missing
     │   ├── BusyError           a folder that another process is writing
     │   ├── StorageError        the disk is full, or a place that cannot be written
@@ -86,6 +89,18 @@ class RunError(UserError):
 
 class PlanError(UserError):
     """A budget or a plan that cannot be carried out."""
+
+
+class SandboxError(UserError):
+    """Untrusted programs cannot be contained here."""
+
+
+class ClientError(UserError):
+    """A language model that cannot be asked, or has not answered."""
+
+
+class ProblemError(UserError):
+    """Problems, programs or predictions that do not read as their format."""
 
 
 class DamagedError(UserError):
