@@ -83,9 +83,9 @@ def _tell(score: LogicScore, shown: set[str]) -> None:
             for line in outcome.evidence or (outcome.error,):
                 typer.echo(f"  {line}")
     record = score.to_json()
-    accuracy = record["exe_acc"]
+    accuracy, rate = record["exe_acc"], 100 * record["exe_rate"]
     typer.echo(
-        f"{record['executed']:,} of {record['n']:,} programs ran ({100 * record['exe_rate']:.1f} %); "
+        f"{record['executed']:,} of {record['n']:,} programs ran ({rate:.1f} %); "
         f"{record['correct_executed']:,} of these are right"
         + ("" if accuracy is None else f" ({100 * accuracy:.1f} %)")
     )
