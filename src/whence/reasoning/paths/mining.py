@@ -5,9 +5,10 @@ tails, and for how many edges? The most frequent become features: the probabilit
 for a pair. Pairs of the graph's edges against as many pairs with another tail that some rule
 reaches too, in a logistic regression, give the weights.
 
-Only rows of the relation's own heads are multiplied, and a sequence is followed only as long
-as it goes on from the heads of enough edges, so a graph of 75 thousand entities needs no more
-than its edges and these rows.
+A sequence is followed only as long as it goes on from the heads of enough edges. In a large
+graph only rows of one relation's own heads are multiplied, sparse, so that 75 thousand
+entities need no more than their edges and these rows. In a small one (`_DENSE`) all relations
+are counted at once, in dense products, which are faster there.
 
 Source: Lao and Cohen (2010); settings as in Wang et al. (2024): at most 100 rules a relation,
 each for more than 10 edges; ridge 1 with a free constant, as scikit-learn's default.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -29,6 +31,9 @@ from whence.core.seeds import generator
 from whence.reasoning.paths.graph import Graph
 from whence.reasoning.paths.ranking import reach
 from whence.reasoning.paths.rules import Rule
+
+_DENSE = 1024
+"""Entities up to which relation matrices are multiplied dense: 4 MB each."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,21 @@ def mine_rules(
         settings: how.
         targets: relations by number; None takes all.
     """
-    targets = range(len(graph.relations)) if targets is None else targets
+    targets = list(range(len(graph.relations)) if targets is None else targets)
+    edges = {target: _edges(graph, target, settings) for target in targets}
+    small = len(graph.entities) <= _DENSE
+    counted = _counts(graph, edges, settings, _dense_patterns(graph)) if small else {}
+    patterns = [] if small else [_ones(step) for step in graph.steps]
     found: dict[int, tuple[Rule, ...]] = {}
     for target in progress(targets, "relations mined", len(targets)):
-        edges = _edges(graph, target, settings)
-        counts = _counts(graph, edges, settings)
-        kept = sorted(counts, key=lambda path: (-counts[path], path))[: settings.most]
+        own = {target: edges[target]}
+        counts = counted if small else _counts(graph, own, settings, patterns)
+        rules = counts.get(target, {})
+        kept = sorted(rules, key=lambda path: (-rules[path], path))[: settings.most]
         if kept:
-            weights = _weights(graph, edges, kept, settings, target)
+            weights = _weights(graph, edges[target], kept, settings, target)
             found[target] = tuple(
-                Rule(path, float(weight), counts[path])
+                Rule(path, float(weight), rules[path])
                 for path, weight in zip(kept, weights, strict=True)
             )
     return found
@@ -97,45 +107,57 @@ def _edges(graph: Graph, target: int, settings: MiningSettings) -> Int[np.ndarra
 
 
 def _counts(
-    graph: Graph, edges: Int[np.ndarray, "edge 3"], settings: MiningSettings
-) -> dict[tuple[int, ...], int]:
-    """How many edges each sequence of relations leads to, where these are enough."""
-    if not len(edges):
-        return {}
-    heads, rows = np.unique(edges[:, 0], return_inverse=True)
-    size = len(graph.entities)
-    patterns = [_ones(step) for step in graph.steps]
-    wanted = sparse.csr_array((np.ones(len(edges)), (rows, edges[:, 2])), shape=(len(heads), size))
-    a_head = np.bincount(rows, minlength=len(heads))
-    start = sparse.csr_array(
-        (np.ones(len(heads)), (np.arange(len(heads)), heads)), shape=(len(heads), size)
-    )
-    counts: dict[tuple[int, ...], int] = {}
+    graph: Graph,
+    edges: dict[int, Int[np.ndarray, "edge 3"]],
+    settings: MiningSettings,
+    patterns: Sequence[Any],
+) -> dict[int, dict[tuple[int, ...], int]]:
+    """How many edges of each target a sequence of relations leads to, where these are enough."""
+    every = np.concatenate(list(edges.values()))
+    heads, rows = np.unique(every[:, 0], return_inverse=True)
+    kinds, tails = len(graph.relations), every[:, 2]
+    counts: dict[int, dict[tuple[int, ...], int]] = {target: {} for target in edges}
 
-    def follow(path: tuple[int, ...], reached: sparse.csr_array) -> None:
+    def follow(path: tuple[int, ...], reached: Any) -> None:
         for relation, pattern in enumerate(patterns):
             following = _ones(reached @ pattern)
             # An edge can only be led to from a head that is still on its way.
-            under_way = np.diff(following.indptr) > 0
-            if a_head[under_way].sum() < settings.fewest:
+            under_way = _row_sums(following) > 0
+            support = np.bincount(every[under_way[rows], 1], minlength=kinds)
+            if support.max() < settings.fewest:
                 continue
             longer = (*path, relation)
-            count = int(following.multiply(wanted).sum())
-            if count >= settings.fewest:
-                counts[longer] = count
+            hits = np.asarray(following[rows, tails]).ravel() > 0
+            led = np.bincount(every[hits, 1], minlength=kinds)
+            for target in np.flatnonzero(led >= settings.fewest).tolist():
+                counts[target][longer] = int(led[target])
             if len(longer) < settings.longest:
                 follow(longer, following)
 
-    follow((), start)
+    if len(every):
+        size = len(graph.entities)
+        ones = np.ones(len(heads), dtype=np.float32)
+        start = sparse.csr_array((ones, (np.arange(len(heads)), heads)), shape=(len(heads), size))
+        follow((), start.toarray() if isinstance(patterns[0], np.ndarray) else start)
     return counts
 
 
-def _ones(matrix: sparse.csr_array) -> sparse.csr_array:
-    """The pattern of a matrix: 1 where it holds anything."""
+def _dense_patterns(graph: Graph) -> list[Float[np.ndarray, "entity entity"]]:
+    return [(step.toarray() > 0).astype(np.float32) for step in graph.steps]
+
+
+def _ones(matrix: Any) -> Any:
+    """The pattern of a matrix, dense or sparse: 1 where it holds anything."""
+    if isinstance(matrix, np.ndarray):
+        return (matrix > 0).astype(np.float32)
     found = matrix.copy()
     found.sum_duplicates()
     found.data = np.ones_like(found.data)
     return found
+
+
+def _row_sums(matrix: Any) -> Any:
+    return matrix.sum(axis=1) if isinstance(matrix, np.ndarray) else np.diff(matrix.indptr)
 
 
 def _weights(
