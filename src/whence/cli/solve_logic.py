@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from whence.core.errors import LogicError
 
 if TYPE_CHECKING:
-    from whence.reasoning.logic import LogicScore, Reading
+    from whence.reasoning.logic import LogicScore, Problem, Reading
 
 Option = typer.Option
 
@@ -32,6 +32,17 @@ def logic(
     show: Annotated[
         list[str] | None, Option(help="Show this problem's proof, model or error; repeatable.")
     ] = None,
+    refine: Annotated[
+        str | None,
+        Option(
+            help="Send programs that fail back to this model: a recording (.jsonl), URL#MODEL of "
+            "a server, or a local model. Problems without a program are translated by it first."
+        ),
+    ] = None,
+    rounds: Annotated[int, Option(min=0, help="Of --refine, at most.")] = 3,
+    back_off: Annotated[
+        str, Option(help="With --refine, what still fails: random, or chain (of thought).")
+    ] = "random",
     items: Annotated[bool, Option("--items", help="Put every problem into the record.")] = False,
     as_json: Annotated[
         bool, Option("--json", help="Print one JSON record and nothing else.")
@@ -54,11 +65,32 @@ def logic(
         raise LogicError(
             "--show", expected=f"ids of {file}", got=", ".join(sorted(unknown)), fix="Check them."
         )
-    score = score_programs(problems, dataset, reading)
+    record: dict[str, Any] = {}
+    if refine is None:
+        score = score_programs(problems, dataset, reading)
+    else:
+        score, record = _refined(problems, dataset, refine, reading, rounds, back_off)
     if as_json:
-        print_json(score.to_json() | ({"items": _items(score)} if items else {}))
+        print_json(score.to_json() | record | ({"items": _items(score)} if items else {}))
     else:
         _tell(score, set(show or ()))
+
+
+def _refined(
+    problems: list[Problem], dataset: str, model: str, reading: Reading, rounds: int, back_off: str
+) -> tuple[LogicScore, dict[str, Any]]:
+    from whence.reasoning.clients import open_client
+    from whence.reasoning.logic import RefinementSettings, refine
+    from whence.reasoning.logic.refinement import BACK_OFFS
+
+    chosen = next((each for each in BACK_OFFS if each == back_off), None)
+    if chosen is None:
+        raise LogicError(
+            "--back-off", expected=" or ".join(BACK_OFFS), got=back_off, fix="Choose one."
+        )
+    settings = RefinementSettings(rounds, reading, chosen)
+    found = refine(problems, dataset, open_client(model), settings)
+    return found.rounds[-1], found.to_json()
 
 
 def _items(score: LogicScore) -> list[dict[str, object]]:

@@ -144,7 +144,7 @@ def read_problems(path: Path) -> list[Problem]:
     Raises:
         LogicError: the file is missing, is no list of problems, or is empty.
     """
-    form = 'a JSON list of records with "id", "answer" and "raw_logic_programs"'
+    form = 'a JSON list of records with "id", "answer" and mostly "raw_logic_programs"'
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
         problems = [_problem(record) for record in records]
@@ -163,7 +163,7 @@ def read_problems(path: Path) -> list[Problem]:
 def _problem(record: dict[str, Any]) -> Problem:
     return Problem(
         str(record["id"]),
-        str(record["raw_logic_programs"][0]),
+        str(record.get("raw_logic_programs", ("",))[0]),
         str(record["answer"]),
         f"{record.get('context', '')}\n{record.get('question', '')}".strip(),
         tuple(record.get("options", ())),
