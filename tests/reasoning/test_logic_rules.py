@@ -48,7 +48,7 @@ def test_prontoqa_has_no_third_answer():
 
 def test_a_proof_goes_down_to_facts():
     solution = solve_proofwriter(PROGRAM.format("Quiet(Rex, False)"))
-    assert [line.split("   ")[0].strip() for line in solution.evidence] == [
+    assert [line.split(":")[0].strip() for line in solution.evidence] == [
         "Quiet(Rex, False)",
         "Calm(Rex, True)",
         "Warm(Rex, True)",
@@ -66,17 +66,14 @@ def test_what_was_missing_is_said():
     ("old", "new", "place", "expected"),
     [
         ("Warm(Rex, True)", "Warm(Rex True)", "line 4, column 10", "',' or ')'"),
-        ("  ", "", "", ""),
         ("Likes(Rex, Ada, False)", "Rex is warm", "line 5, column 5", "'('"),
-        (">>> Calm", "=> Calm", "line 7, column 42", "a name, a number or a sign of the format"),
+        (">>> Calm", "=> Calm", "line 7, column 41", "a name, a number or a sign of the format"),
         ("Query:", "Question:", "program", "one section 'Query:'"),
-        ("Facts:", "Facts:\nFacts:", "line 4", "one section 'Facts:'"),
-        ("Calm($x, True) ::: why", "Calm($y, True)", "line 7, column 48", "every variable"),
+        ("Query:", "Query:\nQuery:", "line 10", "one section 'Query:'"),
+        ("Calm($x, True) ::: why", "Calm($y, True)", "line 7, column 50", "every variable"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(old, new, place, expected):
-    if not place:
-        return
     with pytest.raises(LogicError) as caught:
         solve_proofwriter(PROGRAM.format("Warm(Rex, True)").replace(old, new, 1))
     assert caught.value.place == place

@@ -1,5 +1,6 @@
 """Graphs, walks and path ranking, against counting by hand and published counts."""
 
+import itertools
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from whence.core.errors import GraphError
 from whence.reasoning.paths import (
+    Graph,
     MiningSettings,
     Rule,
     WalkSettings,
@@ -202,7 +204,7 @@ def test_walks_follow_edges_and_keep_to_their_length(family):
         triples = [tuple(t.split()) for t in walk.text.split(" .") if t.strip()]
         assert 1 <= len(triples) <= 2
         assert all(triple in edges for triple in triples)
-        assert all(a[2] == b[0] for a, b in zip(triples, triples[1:], strict=False))
+        assert all(a[2] == b[0] for a, b in itertools.pairwise(triples))
         seen.update(triples)
     assert seen == edges
 
@@ -224,10 +226,9 @@ def test_memory_stays_sparse_on_a_graph_of_75_thousand_entities():
     draw = np.random.default_rng(0)
     size, kinds, count = 75_000, 50, 150_000
     rows = draw.integers((size, kinds, size), size=(count, 3))
-    names = [f"e{n}" for n in range(size)]
-    kinds_named = [f"r{n}" for n in range(kinds)]
-    triples = [(names[h], kinds_named[r], names[t]) for h, r, t in rows.tolist()]
-    graph = graph_of(triples, {"test": triples[:20]}, entities=names, relations=kinds_named)
+    names = tuple(f"e{n}" for n in range(size))
+    asked = tuple((h, r, t) for h, r, t in rows[:20].tolist())
+    graph = Graph(names, tuple(f"r{n}" for n in range(kinds)), rows, {"test": asked})
     tracemalloc.start()
     rules = mine_rules(graph, MiningSettings(longest=2, fewest=2, heads=200), [0])
     score_paths(graph, {0: (Rule((1, 2)), Rule((0,)), *rules.get(0, ()))})

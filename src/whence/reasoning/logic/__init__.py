@@ -33,8 +33,8 @@ from whence.reasoning.logic.smt import solve_smt
 from whence.reasoning.logic.solution import Solution
 
 __all__ = [
-    "CausalProblem",
     "DATASETS",
+    "CausalProblem",
     "Limits",
     "LogicScore",
     "Outcome",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from whence.reasoning.logic.program import Line
 from whence.reasoning.logic.rules import Atom, Rule
@@ -19,8 +20,7 @@ from whence.reasoning.logic.rules import Atom, Rule
 _Binding = dict[str, str]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """Why an atom holds.
 
     Attributes:
@@ -181,24 +181,20 @@ def _conclude(
 
 def proof(atom: Atom, known: Derivations) -> list[str]:
     """The derivation of an atom as lines, premises below and right of what they support."""
-    lines: list[str] = []
-    told: set[Atom] = set()
+    return list(_tell(atom, 0, known, set()))
 
-    def tell(current: Atom, depth: int) -> None:
-        step = known.step(current)
-        indent = "  " * depth
-        if not step.premises:
-            lines.append(f"{indent}{current}   given, line {step.line.number}")
-        elif current in told:
-            lines.append(f"{indent}{current}   see above")
-        else:
-            told.add(current)
-            lines.append(f"{indent}{current}   by line {step.line.number}: {step.line.text}")
-            for premise in step.premises:
-                tell(premise, depth + 1)
 
-    tell(atom, 0)
-    return lines
+def _tell(atom: Atom, depth: int, known: Derivations, told: set[Atom]) -> Iterator[str]:
+    step, indent = known.step(atom), "  " * depth
+    if not step.premises:
+        yield f"{indent}{atom}: given, line {step.line.number}"
+    elif atom in told:
+        yield f"{indent}{atom}: see above"
+    else:
+        told.add(atom)
+        yield f"{indent}{atom}: by line {step.line.number}, {step.line.text}"
+        for premise in step.premises:
+            yield from _tell(premise, depth + 1, known, told)
 
 
 def missing(

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from whence.core.errors import LogicError
 
@@ -27,8 +26,7 @@ wide: what plainly means one thing is accepted although the format does not prov
 _NOTE = ":::"
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One statement of a program.
 
     Attributes:
@@ -105,8 +103,7 @@ def _lines(program: str, start: int, end: int) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A word or sign of a line.
 
     Attributes:

@@ -13,7 +13,7 @@ Likes($x, $y, bool) ::: whether x likes y
 Facts:
 Warm(Rex, True) ::: Rex is warm.
 Rules:
-Warm($x, True) && Likes($x, Ada, False) >>> Calm($x, True) ::: what is warm and does not like Ada is calm
+Warm($x, True) && Likes($x, Ada, False) >>> Calm($x, True) ::: warm and no liking for Ada: calm
 Query:
 Calm(Rex, False) ::: Rex is not calm."""
 

@@ -10,7 +10,7 @@ Source: Pan et al., Logic-LM (2023), section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from whence.core.errors import LogicError
@@ -47,7 +47,7 @@ class RefinementSettings:
     rounds: int = 3
     reading: Reading = "standard"
     back_off: BackOff = "random"
-    sampling: Sampling = Sampling(max_tokens=1024)
+    sampling: Sampling = field(default_factory=lambda: Sampling(max_tokens=1024))
 
     def __post_init__(self) -> None:
         if self.rounds < 0 or self.back_off not in BACK_OFFS:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from whence.core.errors import LogicError
 from whence.reasoning.logic.program import Line, Reading, Tokens, sections
@@ -31,8 +32,7 @@ _NEGATED = {"True": "False", "False": "True"}
 _NEGATIONS = ("!", "~", "¬", "not", "Not", "NOT")
 
 
-@dataclass(frozen=True)
-class Atom:
+class Atom(NamedTuple):
     """A predicate of arguments, the last of which is its truth value.
 
     Attributes:
