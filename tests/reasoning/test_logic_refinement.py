@@ -42,7 +42,7 @@ def test_a_program_is_written_and_mended(tmp_path):
 
 
 def test_the_complaint_names_the_place():
-    assert "line 4, column 12" in error_of(WRONG)
+    assert "line 4, column 13" in error_of(WRONG)
 
 
 def test_what_never_runs_is_answered_step_by_step(tmp_path):
@@ -72,17 +72,16 @@ def test_a_program_out_of_a_fence():
 
 def test_one_models_programs_mend_anothers(tmp_path, real_data):
     """Released completions of two models: the second's stand for what mending would give."""
-    pytest.importorskip("z3", reason="the extra `logic` is not installed")
-    folder = real_data / "logic" / "AR-LSAT"
-    first = read_problems(folder / "programs_gpt-3.5-turbo.json")[:8]
+    folder = real_data / "logic" / "ProofWriter"
+    first = read_problems(folder / "programs_gpt-3.5-turbo.json")[:20]
     second = {p.id: p.program for p in read_problems(folder / "programs_text-davinci-003.json")}
     said = {}
     for problem in first:
-        outcome = attempt(problem, DATASETS["AR-LSAT"], "released")
-        prompt = refinement_prompt(problem.program, outcome.error, "AR-LSAT")
+        outcome = attempt(problem, DATASETS["ProofWriter"], "released")
+        prompt = refinement_prompt(problem.program, outcome.error, "ProofWriter")
         said[prompt] = [second.get(problem.id, "")]
     settings = RefinementSettings(rounds=1, reading="released")
-    found = refine(first, "AR-LSAT", recording(tmp_path, said), settings)
+    found = refine(first, "ProofWriter", recording(tmp_path, said), settings)
     before, after = (score.to_json() for score in found.rounds)
     assert before["executed"] < after["executed"]
     assert json.dumps(found.to_json())

@@ -146,7 +146,7 @@ def all_that_follows(facts, rules):
     st.lists(st.builds(Atom, st.sampled_from(NAMES), st.tuples(*[st.sampled_from(THINGS)] * 2))),
     st.lists(st.tuples(st.lists(ATOMS, min_size=1, max_size=3), ATOMS), max_size=4),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_chaining_finds_what_plain_iteration_finds(facts, drafts):
     rules = []
     for premises, conclusion in drafts:

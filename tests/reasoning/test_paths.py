@@ -171,7 +171,7 @@ def test_rules_are_written_with_names_and_read_again(family, tmp_path):
     rules = {1: (Rule((0, 0), 1.5, 12), Rule((0,), 0.5, 3))}
     write_rules(tmp_path / "rules.json", rules, family)
     assert "parent parent" in (tmp_path / "rules.json").read_text()
-    assert read_rules(tmp_path / "rules.json", family) == rules
+    assert set(read_rules(tmp_path / "rules.json", family)[1]) == set(rules[1])
     assert read_rules(tmp_path / "rules.json", family, longest=1) == {1: (Rule((0,), 0.5, 3),)}
 
 
@@ -213,7 +213,8 @@ def test_walks_become_a_corpus_of_one_token_a_name(family, tmp_path):
     from whence.corpus import BuildSettings, build_corpus
 
     write_walks(family, tmp_path / "walks", WalkSettings(walks=30, longest=3))
-    rows = [json.loads(line) for line in (tmp_path / "walks" / "walks.jsonl").open()]
+    lines = (tmp_path / "walks" / "walks.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
     settings = BuildSettings(tokenizer=str(tmp_path / "walks" / "tokenizer"))
     corpus = build_corpus([str(tmp_path / "walks" / "walks.jsonl")], tmp_path / "corpus", settings)
     assert corpus.n_documents == 30
