@@ -8,8 +8,6 @@ import typer
 
 from whence.cli.solve_answers import answers
 from whence.cli.solve_logic import logic
-from whence.cli.solve_answers import answers
-from whence.cli.solve_logic import logic
 from whence.cli.solve_paths import paths
 from whence.cli.solve_programs import programs
 
