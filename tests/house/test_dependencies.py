@@ -42,7 +42,8 @@ def test_everything_asked_for_is_used(project, extras, imported):
 
 
 def test_everything_used_is_asked_for(project, extras, imported):
-    assert imported - names(project["dependencies"]) - extras == set()
+    asked = names(project["dependencies"]) | extras
+    assert imported - {IMPORTED_AS.get(name, name) for name in asked} - asked == set()
 
 
 def test_everything_asked_for_is_pinned(project, extras, repository):
