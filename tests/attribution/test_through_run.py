@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from whence.attribution import through_run, through_run_by_part
+from whence.attribution import (
+    through_run,
+    through_run_by_part,
+    through_run_by_token,
+    through_run_integrated,
+)
+from whence.core.errors import MethodError
 from whence.interventions import Documents
 from whence.training import Recipe, train
 
@@ -37,8 +43,55 @@ def test_a_group_has_the_sum_of_its_documents(run, demo_world, scores):
     assert (found.unit, found.estimand) == ("nats", "additive")
 
 
-def test_parts_add_up(run, demo_world, scores):
-    split = through_run_by_part(Documents(run), demo_world.questions()[:1])
-    assert {"L0.attention", "L0.MLP", "L1.attention", "L1.MLP", "embedding"} <= split.keys()
-    total = sum(part.values for part in split.values())
-    assert total[0] == pytest.approx(scores.values[0], rel=1e-3, abs=1e-3)
+@pytest.fixture(scope="module")
+def gentle(quick_run, tmp_path_factory):
+    """A second's training with large batches."""
+    recipe = Recipe(context=16, rows=24, steps=24, epsilon=1e-8, warmup=0.25, learning_rate=5e-3)
+    place = tmp_path_factory.mktemp("gentle") / "run"
+    return Documents(train(quick_run.run.corpus(), place, recipe), workers=1)
+
+
+@pytest.fixture(scope="module")
+def its_scores(gentle, quick_run):
+    return through_run(gentle, quick_run.questions[:2])
+
+
+def test_parts_add_up(gentle, its_scores, quick_run):
+    split = through_run_by_part(gentle, quick_run.questions[:1])
+    assert {"L0.H0", "L0.H3", "L0.MLP", "L1.H0", "L1.MLP", "embedding"} <= split.keys()
+    whole = split.pop("model").values[0]
+    assert whole == pytest.approx(its_scores.values[0], rel=1e-3, abs=1e-4)
+    total = sum(part.values[0] for part in split.values())
+    assert total == pytest.approx(whole, rel=1e-3, abs=1e-4 * np.abs(whole).max())
+    assert "not split" not in split
+    coarse = through_run_by_part(gentle, quick_run.questions[:1], heads=False)
+    heads = sum(part.values for name, part in split.items() if name.startswith("L1.H"))
+    expected = coarse["L1.attention"].values
+    assert heads == pytest.approx(expected, rel=1e-3, abs=1e-4 * np.abs(expected).max())
+
+
+def test_integrated_over_the_way_it_predicts_removals_better_than_at_its_start(
+    gentle, its_scores, quick_run
+):
+    question = quick_run.questions[0]
+    named = [its_scores.causes[i].id for i in np.argsort(-its_scores.values[0])[:5]]
+    keep = np.array([[c.id not in named for c in gentle.causes]])
+    both = np.concatenate([np.ones_like(keep), keep])
+    with_them, without = gentle.measure([question], both)[0]
+    measured, first = with_them - without, its_scores.values[0, ~keep[0]].sum()
+    found = through_run_integrated(gentle, [question], named, points=3)
+    assert np.isfinite(found.values).sum() == len(named)
+    # 0.93 nats fell, 1.38 were predicted to first order, 0.82 along the way.
+    assert abs(np.nansum(found.values) - measured) < 0.35 * abs(first - measured)
+    with pytest.raises(MethodError, match="0 points"):
+        through_run_integrated(gentle, [question], named, points=0)
+
+
+def test_tokens_add_up_to_documents(gentle, its_scores, quick_run):
+    found = through_run_by_token(gentle, quick_run.questions[:2])
+    corpus = gentle.corpus
+    frame = len(corpus.start_tokens) + len(corpus.end_tokens)
+    for number, (name, length) in enumerate(zip(corpus.ids, corpus.lengths, strict=True)):
+        assert found[name].shape == (2, length + frame)
+        expected = its_scores.values[:, number]
+        assert found[name].sum(1) == pytest.approx(expected, rel=1e-3, abs=1e-4)

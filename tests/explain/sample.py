@@ -341,3 +341,13 @@ def empty_record() -> dict[str, Any]:
     record.update(rows=[], plan={}, settings={}, versions={}, timings={})
     record["behavior"].update(tokens=[])
     return record
+
+
+def shaped_record() -> dict[str, Any]:
+    """The sample with a derivative through the run, split over two layers of two heads."""
+    parts = ["embedding", "L0.H0", "L0.H1", "L0.MLP", "L0.norms", "L1.H0", "L1.KV0", "L1.MLP"]
+    rows = {"parish-0116": [0.1, 0.5, -0.25, 0.9, 0.0, 0.0, 0.05, -0.3], "diary-0569": [0.01] * 8}
+    documents = [{"id": k, "score": sum(v), "by_part": v} for k, v in rows.items()]
+    note = "through-run leads: the largest slope of a single document is 1.00 nats"
+    shaped = {"method": "through-run", "note": note, "parts": parts, "documents": documents}
+    return {**sample_record(), "shaped": shaped}

@@ -18,6 +18,8 @@ from whence.explain import (
     judge_documents,
     judge_tokens,
 )
+from whence.explain.judging import _Case, _cross_fitted
+from whence.explain.methods import Method
 from whence.explain.peak import peak_memory
 from whence.interventions import Components, make_bank
 from whence.verification import Resampling
@@ -84,8 +86,44 @@ def test_every_row_has_its_cost_its_sanity_and_its_place(judged):
 def test_a_method_that_fits_subsets_is_judged_on_others(bank, questions):
     with pytest.raises(MethodError, match="at least 16 subsets"):
         judge_documents(bank, questions, ["datamodel"])
-    with pytest.raises(MethodError, match="names out of through-run, tracin"):
+    with pytest.raises(MethodError, match="names out of through-run, "):
         judge_documents(bank, questions, ["magic"])
+
+
+def test_cross_fitting_predicts_no_subset_by_what_was_fitted_to_it(bank, questions):
+    asked, causes = tuple(questions[:2]), bank.causes
+    keep = np.random.default_rng(0).random((40, len(causes))) < 0.5
+    fitted = []
+
+    def score(_, behaviors, subsets):
+        fitted.append(subsets)
+        values = np.full((len(behaviors), len(causes)), float(len(fitted)))
+        return Scores(values, tuple(behaviors), causes, "count", "average")
+
+    case = _Case(bank, asked, keep, np.zeros((2, len(keep))))
+    (sums,) = _cross_fitted(Method(score, fits=True), [case], JudgeSettings())
+    assert len(fitted) == 5
+    for number, subsets in enumerate(fitted):
+        held = np.arange(40) % 5 == number
+        np.testing.assert_array_equal(subsets, keep[~held])
+        by_this_fit = (number + 1.0) * keep[held].sum(1)
+        np.testing.assert_allclose(sums[:, held], np.stack([by_this_fit] * 2))
+
+
+def test_scores_from_elsewhere_have_their_controls_too(bank, questions):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(len(questions), len(bank.causes)))
+    one = Scores(
+        values, tuple(questions), bank.causes, "theirs", "additive", settings={"peak_mb": 3.0}
+    )
+    settings = JudgeSettings(shares=(), resampling=QUICK)
+    found = judge_documents(
+        bank, questions, [], given=[one], blind={"theirs": one}, settings=settings
+    )
+    (row,) = found.rows
+    assert row.peak_mb == 3.0
+    assert set(row.sanity) == {"causes shuffled", "before training"}
+    assert row.sanity["before training"].lds == row.agreement.lds
 
 
 def test_components_are_judged_by_the_same_lines(quick_run, questions):
@@ -146,7 +184,10 @@ def test_the_commands(quick_run, questions, tmp_path):
     judged = json.loads(call(*words, *options, "--json").stdout)
     assert [row["method"] for row in judged["rows"]] == ["bm25", "random"]
     assert judged["rows"][0]["recall"] > judged["rows"][1]["recall"]
-    assert "LDS" in call(*words, *options, "-o", tmp_path / "j.json").stdout
+    page = tmp_path / "j.html"
+    assert "LDS" in call(*words, *options, "-o", tmp_path / "j.json", "--page", page).stdout
+    assert "<svg" in page.read_text()
+    assert "bm25" in page.read_text()
     assert json.loads((tmp_path / "j.json").read_text())["subsets"] == 8
 
 

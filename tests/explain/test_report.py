@@ -5,12 +5,18 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.explain.sample import empty_record, sample_record, unverified_record
+from tests.explain.sample import (
+    empty_record,
+    sample_record,
+    shaped_record,
+    unverified_record,
+)
 from whence.core.errors import DamagedError
 from whence.core.markup import escape, tag
 from whence.explain.report import render, write_report
 from whence.explain.report.checks import ticks
 from whence.explain.report.documents import marked
+from whence.explain.report.shaped import folded
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)"> </style></title>&amp; \x00\ud800'
 VOID = {"meta", "br", "hr", "col"}
@@ -42,7 +48,7 @@ class Reader(HTMLParser):
         return " ".join(self.texts)
 
 
-@pytest.mark.parametrize("make", [sample_record, unverified_record, empty_record])
+@pytest.mark.parametrize("make", [sample_record, unverified_record, empty_record, shaped_record])
 def test_pages_are_well_formed_and_need_nothing_from_outside(make):
     page = Reader(render(make()))
     names = {name for name, _ in page.elements}
@@ -169,3 +175,27 @@ def test_the_file_is_written_whole_and_reads_back(tmp_path):
 def test_another_record_is_refused(record):
     with pytest.raises(DamagedError, match="explanation of version 1"):
         render(record)
+
+
+def test_documents_by_parts_are_a_map_whose_cells_say_their_nats():
+    page = Reader(render(shaped_record()))
+    titles = [a["title"] for name, a in page.elements if name == "td" and "title" in a]
+    assert len(titles) == 16
+    assert titles[3] == "parish-0116, L0.MLP: +0.90 nats"
+    assert titles[7] == "parish-0116, L1.MLP: −0.30 nats"
+    assert "L0.MLP +0.90, L0.H0 +0.50, L1.MLP −0.30" in page.text
+    assert "layer 0" in page.text
+
+
+def test_more_parts_than_fit_are_put_together_and_keep_their_sums():
+    names = [f"L{layer}.H{head}" for layer in range(30) for head in range(8)]
+    names += [f"L{layer}.{part}" for layer in range(30) for part in ("KV0", "MLP")]
+    names.append("embedding")
+    rows = [[1.0] * len(names), [float(i) for i in range(len(names))]]
+    wanted, sums = folded(names, rows)
+    assert wanted == [*(f"L{layer}" for layer in range(30)), "embedding"]
+    assert sums[0] == [10.0] * 30 + [1.0]
+    assert [sum(row) for row in sums] == [sum(row) for row in rows]
+    few, heads = folded(names[:64], [rows[0][:64]])
+    assert (few[:2], heads[0][:2]) == (["L0.attention", "L1.attention"], [8.0, 8.0])
+    assert folded(["L0.H0", "x"], [[1.0, 2.0]]) == (["L0.H0", "x"], [[1.0, 2.0]])

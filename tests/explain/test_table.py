@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from tests.explain.sample import empty_record, sample_record, unverified_record
+from tests.explain.sample import empty_record, sample_record, shaped_record, unverified_record
 from whence.explain.table import print_record, tables
 
 
@@ -67,3 +67,9 @@ def test_it_ends_in_plain_words():
 
 def test_a_record_with_nothing_in_it_says_so():
     assert "Nothing was looked at." in printed(empty_record(), 80)
+
+
+def test_documents_by_parts_name_the_largest_parts():
+    text = printed(shaped_record(), 120)
+    assert "Which documents shaped which part, in nats" in text
+    assert "L0.MLP +0.90  L0.H0 +0.50  L1.MLP −0.30" in text

@@ -10,7 +10,7 @@ from whence.core.errors import BusyError, DamagedError, MethodError, RunError
 from whence.core.locks import hold
 from whence.interventions import Documents, make_bank, open_bank, random_subsets
 from whence.models import values
-from whence.training import replays
+from whence.training import many
 
 SKIPPED = {"values_do_not_depend_on_the_batch"}  # a replay has no batch to choose
 
@@ -47,7 +47,7 @@ def test_what_was_measured_is_looked_up(bank, questions, monkeypatch):
 
 
 def test_an_interrupted_bank_goes_on_and_is_the_same(quick_run, tmp_path, monkeypatch):
-    made, real = [], replays.make_replay
+    made, real = [], many.make_replay
 
     def killed(run, wanted):
         if len(made) == 1:
@@ -55,9 +55,9 @@ def test_an_interrupted_bank_goes_on_and_is_the_same(quick_run, tmp_path, monkey
         made.append(real(run, wanted))
         return made[-1]
 
-    options = {"groups": quick_run.groups, "workers": 1, "seed": 5}
+    options = {"groups": quick_run.groups, "workers": 1, "seed": 5, "stack": 1}
     with monkeypatch.context() as patched:
-        patched.setattr(replays, "make_replay", killed)
+        patched.setattr(many, "make_replay", killed)
         with pytest.raises(KeyboardInterrupt):
             make_bank(quick_run.run, tmp_path / "b", 2, **options)
     assert len(made) == 1

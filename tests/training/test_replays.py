@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from whence.core.errors import DamagedError, RunError
+from whence.core.errors import DamagedError, PlanError, RunError
 from whence.core.records import manifest
 from whence.training import Run, loop, open_run, train
 
@@ -158,3 +158,22 @@ def test_a_workers_fault_comes_home(run, tmp_path):
     first = [int(d) for d in broken.batch(1).documents[:2, 0]]
     with pytest.raises(DamagedError, match="safetensors"):
         broken.replay_many([without(run, d) for d in first], workers=2)
+
+
+def test_ray_gives_the_same_bytes(run):
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'whence[ray]'")
+    wanted = [without(run, 0), without(run, 1)]
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        made = run.replay_many(wanted, workers=2, engine="ray", stack=1)
+    finally:
+        ray.shutdown()
+    found = [replay.model_digest for replay in made]
+    for replay in made:
+        shutil.rmtree(replay.path)
+    assert [run.replay(weights).model_digest for weights in wanted] == found
+
+
+def test_an_engine_that_there_is_not(run):
+    with pytest.raises(PlanError, match="--engine"):
+        run.replay_many([without(run, 77)], engine="cloud")

@@ -11,9 +11,9 @@ import torch
 from whence.core import Behavior
 from whence.core.errors import RunError
 from whence.models import encode, value_tensor, values
-from whence.training import Recipe, train, weight_gradients
+from whence.training import Recipe, Split, reverse, train, unfinished, weight_gradients
 from whence.training.checkpoints import load_checkpoint
-from whence.training.losses import batch_loss
+from whence.training.losses import batch_loss, token_losses
 from whence.training.optimizer import (
     AdamW,
     Moments,
@@ -23,6 +23,7 @@ from whence.training.optimizer import (
     pull_back_adamw,
     pull_back_clip,
 )
+from whence.training.pieces import framed_starts
 
 BEHAVIORS = [Behavior("ada lives in", " paris", " rome"), Behavior("bob likes", " cats")]
 RECIPE = Recipe(
@@ -46,15 +47,15 @@ def finals(run):
     return {n: torch.stack([g[i] for g in gradients]) for i, n in enumerate(names)}
 
 
-def slope(run, document, width):
+def slope(run, document, width, centre=1.0):
     """A central difference of fourth order between replays."""
 
-    def at(weight):
-        weights = np.ones(run.corpus().n_documents)
-        weights[document] = weight
+    def at(change):
+        weights = np.full(run.corpus().n_documents, centre)
+        weights[document] += change
         return values(run.replay(weights).model(), BEHAVIORS)
 
-    near, far = at(1 + width) - at(1 - width), at(1 + 2 * width) - at(1 - 2 * width)
+    near, far = at(width) - at(-width), at(2 * width) - at(-2 * width)
     return (8 * near - far) / (12 * width)
 
 
@@ -80,6 +81,21 @@ def test_clipping_is_among_what_is_differentiated(gpt2):
 def test_it_is_the_slope_of_replays(gpt2, found):
     for document in largest(found, 2):
         assert found[:, document] == pytest.approx(slope(gpt2, document, 3e-4), rel=1e-6)
+
+
+def test_it_is_the_slope_at_other_weights_too(gpt2, found):
+    replay = gpt2.replay(np.full(gpt2.corpus().n_documents, 0.5), keep_checkpoints=True)
+    here = weight_gradients(gpt2, finals(replay), at=replay)[:, 0]
+    (document,) = largest(here, 1)
+    expected = slope(gpt2, document, 3e-4, centre=0.5)
+    assert here[:, document] == pytest.approx(expected, rel=1e-6)
+    assert found[:, document] != pytest.approx(expected, rel=0.1)
+
+
+def test_a_replay_without_states_is_refused(gpt2):
+    replay = gpt2.replay(np.full(gpt2.corpus().n_documents, 0.7))
+    with pytest.raises(RunError, match="keep_checkpoints=True"):
+        weight_gradients(gpt2, finals(replay), at=replay)
 
 
 def test_documents_that_no_step_saw_have_none(gpt2, found):
@@ -225,3 +241,133 @@ def test_the_update_and_its_derivative_agree_with_autograd():
     got = [each[k] for k in range(3) for each in pulled] + raw
     for mine, theirs in zip(got, expected, strict=True):
         assert torch.allclose(mine[0], theirs, rtol=1e-10)
+
+
+def test_a_split_is_what_its_parts_are_one_by_one(gpt2, found):
+    names = list(finals(gpt2))
+    parts = {
+        "MLPs": [n for n in names if ".mlp." in n],
+        "rest": [n for n in names if ".mlp." not in n],
+    }
+
+    def split(module, batch, through):
+        """Each document's own gradient, by autograd."""
+        named = dict(module.named_parameters())
+        rows = []
+        for document in range(int(batch.documents.max()) + 1):
+            weights = torch.zeros(int(batch.documents.max()) + 1, dtype=torch.float64)
+            weights[document] = 1
+            grads = torch.autograd.grad(batch_loss(module, batch, weights), list(named.values()))
+            each = dict(zip(named, grads, strict=True))
+            rows.append(
+                torch.stack(
+                    [
+                        torch.stack([(through[n] * each[n]).flatten(1).sum(1) for n in p]).sum(0)
+                        for p in parts.values()
+                    ],
+                    dim=1,
+                )
+            )
+        return torch.stack(rows, dim=2)
+
+    got = weight_gradients(gpt2, finals(gpt2), split=Split(("MLPs", "rest"), split))
+    expected = weight_gradients(gpt2, finals(gpt2), parts=parts)
+    assert (got[:, 0] == found).all()
+    assert got[:, 1:] == pytest.approx(expected, rel=1e-8, abs=1e-12)
+
+
+def test_a_killed_pass_goes_on_and_finds_the_same(gpt2, found, monkeypatch):
+    real, steps = reverse._pull_back, []
+
+    def killed(job, state):
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        steps.append(state.step)
+        real(job, state)
+
+    monkeypatch.setattr(unfinished, "SAVE_EVERY_SECONDS", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(reverse, "_pull_back", killed)
+        with pytest.raises(KeyboardInterrupt):
+            weight_gradients(gpt2, finals(gpt2))
+    (place,) = (gpt2.path / unfinished.UNFINISHED).glob("*")
+    assert [p.name for p in place.glob("step-*")] == ["step-00000006"]
+    again = []
+
+    def watched(job, state):
+        again.append(state.step)
+        real(job, state)
+
+    monkeypatch.setattr(reverse, "_pull_back", watched)
+    assert (weight_gradients(gpt2, finals(gpt2))[:, 0] == found).all()
+    assert (steps, again) == ([9, 8, 7, 6], [5, 4, 3, 2, 1, 0])
+    assert not place.exists()
+
+
+def test_the_slope_where_weights_are_not_one(gpt2, found):
+    document = int(largest(found, 1)[0])
+    weights = np.ones(gpt2.corpus().n_documents)
+    weights[document] = 0.5
+    replay = gpt2.replay(weights, keep_checkpoints=True)
+    model = replay.model()
+    names, parameters = zip(*model.module.named_parameters(), strict=True)
+    each = [
+        torch.autograd.grad(value_tensor(model, encode(model, b)), parameters) for b in BEHAVIORS
+    ]
+    ends = {n: torch.stack([g[i] for g in each]) for i, n in enumerate(names)}
+    got = weight_gradients(gpt2, ends, at=replay)[:, 0, document]
+
+    def at(weight):
+        weights[document] = weight
+        return values(gpt2.replay(weights).model(), BEHAVIORS)
+
+    width = 3e-4
+    near, far = at(0.5 + width) - at(0.5 - width), at(0.5 + 2 * width) - at(0.5 - 2 * width)
+    assert got == pytest.approx((8 * near - far) / (12 * width), rel=3e-5)  # more bent here
+    assert got != pytest.approx(found[:, document], rel=1e-2)
+    with pytest.raises(RunError, match="keep_checkpoints"):
+        weight_gradients(gpt2, ends, at=gpt2.replay(weights))
+
+
+def test_tokens_add_up_to_their_documents_and_are_slopes_themselves(gpt2, found):
+    corpus = gpt2.corpus()
+    by_token = weight_gradients(gpt2, finals(gpt2), tokens=True)[:, 0]
+    starts = framed_starts(corpus)
+    assert by_token.shape == (2, starts[-1])
+    sums = np.add.reduceat(by_token, starts[:-1], axis=1)
+    assert sums == pytest.approx(found, rel=1e-9, abs=1e-12)
+    assert (by_token[:, starts[:-1]] == 0).all()  # a first token is predicted by nothing
+    document = int(largest(found, 1)[0])
+    place = int(np.abs(by_token[0, starts[document] : starts[document + 1]]).argmax())
+    up, down = (token_moved(gpt2, document, place, width) for width in (1e-4, -1e-4))
+    got = by_token[:, starts[document] + place]
+    assert got == pytest.approx((up - down) / 2e-4, rel=1e-4)
+    with pytest.raises(RunError, match="tokens, or a split"):
+        weight_gradients(gpt2, finals(gpt2), tokens=True, split=Split((), Splitter))
+
+
+def Splitter(module, batch, through):
+    raise AssertionError
+
+
+def token_moved(run, document, place, width):
+    """Values after a training in which one token's loss has another weight."""
+    state = load_checkpoint(run.checkpoint(0).path, run.recipe)
+    for step in range(1, run.steps + 1):
+        batch = run.batch(step)
+        weights = torch.ones(batch.ids.shape, dtype=torch.float64)
+        weights[(batch.documents == document) & (batch.framed == place - 1)] += width
+        loss = (token_losses(state.module, batch) * weights).sum() / batch.predicted
+        gradient = torch.autograd.grad(loss, state.parameters)
+        with torch.no_grad():
+            adamw_step_(
+                state.parameters,
+                clip(list(gradient), run.recipe.clip)[0],
+                state.moments,
+                step=step,
+                rate=run.plan.rate(step),
+                settings=run.plan.optimizer,
+            )
+    model = run.model()
+    model.module.load_state_dict(state.module.state_dict())
+    return values(model, BEHAVIORS)

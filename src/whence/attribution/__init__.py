@@ -9,6 +9,8 @@ tracin          documents: gradient similarity along the recorded run
 similarity      documents: gradient similarity at one checkpoint
 influence       documents: EK-FAC, Gauss-Newton, SOURCE, TRAK
 through_run     documents: the derivative through the whole recorded run
+by_part         the same by part of the model, heads included
+integrated_run  the same integrated from a set's presence to its absence
 streaming       a corpus past a model, for all of these
 layer_gradients, row_gradients, gradients   what they are made of
 memorization    what a document did to the model's grasp of that very document
@@ -27,7 +29,8 @@ from whence.attribution.influence import (
     trak,
 )
 from whence.attribution.inputs import gradient_x_input, integrated_gradients
-from whence.attribution.lookup import bm25, embedding, exact_spans, random_order
+from whence.attribution.integrated_run import through_run_integrated
+from whence.attribution.lookup import bm25, embedding, exact_spans, random_order, sentences
 from whence.attribution.memorization import (
     NEVER,
     Detection,
@@ -50,7 +53,11 @@ from whence.attribution.regression import Fit, coar, datamodel, lime, subset_reg
 from whence.attribution.row_gradients import RowGradients
 from whence.attribution.shapley import exact_shapley, kernel_shapley, permutation_shapley
 from whence.attribution.similarity import gradient_similarity
-from whence.attribution.through_run import through_run, through_run_by_part
+from whence.attribution.through_run import (
+    through_run,
+    through_run_by_part,
+    through_run_by_token,
+)
 from whence.attribution.tracin import spread, tracin
 
 __all__ = [
@@ -91,11 +98,14 @@ __all__ = [
     "panel_of",
     "permutation_shapley",
     "random_order",
+    "sentences",
     "source",
     "spread",
     "subset_regression",
     "through_run",
     "through_run_by_part",
+    "through_run_by_token",
+    "through_run_integrated",
     "tracin",
     "trak",
 ]

@@ -109,7 +109,7 @@ def row_gradient(
         return gradient.new_zeros(shape).scatter_add_(
             1, spread, embedding_gradient(layer, gradient)
         )
-    return _scale(layer, key, given, gradient)
+    return norm_columns(layer, key, given, gradient).sum(1)
 
 
 def _linear(layer: nn.Module, key: str, given: Tensor, gradient: Tensor) -> Tensor:
@@ -121,17 +121,22 @@ def _linear(layer: nn.Module, key: str, given: Tensor, gradient: Tensor) -> Tens
     return gradient.transpose(1, 2) @ inputs
 
 
-def _scale(layer: nn.Module, key: str, given: Tensor, gradient: Tensor) -> Tensor:
+def norm_columns(
+    layer: nn.Module, key: str, given: Tensor, gradient: Float[Tensor, "row position width"]
+) -> Float[Tensor, "row position width"]:
     """Norms of any make: each entry of a parameter scales or shifts one column of the output.
 
     Architectures differ in how (w, or 1 + w). The output is affine in the parameters all the
     same, so adding 1 to every entry of one moves each column by exactly its derivative.
+
+    Returns:
+        The gradient by each entry, position by position.
     """
     parameters = {k: p.detach() for k, p in layer.named_parameters(recurse=False)}
     plain = functional_call(layer, parameters, (given,))
     moved = functional_call(layer, {**parameters, key: parameters[key] + 1}, (given,))
     change: Tensor = (moved - plain).reshape(gradient.shape) * gradient
-    return change.sum(1)
+    return change
 
 
 @contextmanager
@@ -204,7 +209,9 @@ def _listener(count: int, hear: Hear) -> Callable[[nn.Module, tuple[Tensor, ...]
     """A forward hook that has `hear` told when the gradient at the layer's output arrives."""
 
     def listen(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        if not output.requires_grad:  # `_scale` runs the layer again, inside the backward pass
+        if (
+            not output.requires_grad
+        ):  # `norm_columns` runs the layer again, inside the backward pass
             return
         if output.numel() // output.shape[-1] % count or len(args[0]) % count:
             raise MethodError(

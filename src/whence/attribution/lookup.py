@@ -18,7 +18,7 @@ from whence.core.seeds import generator
 from whence.corpus import Corpus, cosine
 from whence.corpus import bm25 as corpus_bm25
 from whence.corpus import exact_spans as corpus_exact_spans
-from whence.models import BATCH_SIZE, Model, text_embeddings
+from whence.models import BATCH_SIZE, Model, sentence_embeddings, text_embeddings
 
 
 def bm25(corpus: Corpus, behaviors: Sequence[Behavior], causes: tuple[Cause, ...]) -> Scores:
@@ -89,6 +89,38 @@ def embedding(
     settings = {**found.settings, "state": "last", "pooling": "mean", "batch_size": batch_size}
     cost = replace(found.cost, forwards=passes)
     return replace(found, settings={**settings, "model": model.digest}, cost=cost)
+
+
+def sentences(
+    encoder: str,
+    corpus: Corpus,
+    behaviors: Sequence[Behavior],
+    causes: tuple[Cause, ...],
+    *,
+    batch_size: int = 32,
+) -> Scores:
+    """Cosine similarity of documents to prompt and target under a sentence encoder.
+
+    Args:
+        encoder: a folder or name of one (`whence.models.sentence_embeddings`).
+        corpus: the documents.
+        behaviors: each becomes the text `prompt + target`.
+        causes: documents or groups of them; a group gets its best document's score.
+        batch_size: texts in one forward pass.
+
+    Raises:
+        ModelError: there is no such encoder.
+    """
+
+    def search(texts: list[str]) -> Float[np.ndarray, "query document"]:
+        documents = [corpus.text(i) for i in range(corpus.n_documents)]
+        vectors = sentence_embeddings(encoder, [*documents, *texts], batch_size=batch_size)
+        return cosine(vectors[: len(documents)], vectors[len(documents) :])
+
+    found = _lookup("sentences", corpus, behaviors, causes, search)
+    cost = replace(found.cost, forwards=corpus.n_documents + len(behaviors))
+    settings = {**found.settings, "encoder": encoder, "batch_size": batch_size}
+    return replace(found, settings=settings, cost=cost)
 
 
 def random_order(behaviors: Sequence[Behavior], causes: tuple[Cause, ...], seed: int = 0) -> Scores:

@@ -23,6 +23,13 @@ def bank(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the subsets.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Training replays at a time.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="What trains: processes, ray or serial.")
+    ] = "processes",
+    stack: Annotated[
+        int | None,
+        typer.Option(help="Replays as one computation. [default: what measured best]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,
 ) -> None:
     """Make a bank of retrained models, or go on with one that was interrupted.
@@ -38,7 +45,17 @@ def bank(
     asked = read_behaviors(behaviors) if behaviors is not None else []
     opened = open_run(run)
     named = document_groups(opened.corpus(), Plan(groups=groups))
-    made = make_bank(opened, output, subsets, share=share, seed=seed, groups=named, workers=workers)
+    made = make_bank(
+        opened,
+        output,
+        subsets,
+        share=share,
+        seed=seed,
+        groups=named,
+        workers=workers,
+        engine=engine,
+        stack=stack,
+    )
     values = made.measure(asked, made.keep)
     kept = int(made.keep[0].sum()) if len(made.keep) else 0
     if as_json:

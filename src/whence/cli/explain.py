@@ -46,11 +46,26 @@ def explain(
         Path | None, typer.Option(help="Carry out the plan of this record (JSON) again.")
     ] = None,
     through_run: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--through-run", help="Also differentiate through the whole recorded training."
+            "--through-run/--no-through-run",
+            help="Differentiate through the whole recorded training. [default: if the budget "
+            "allows]",
         ),
-    ] = False,
+    ] = None,
+    integrate: Annotated[
+        int,
+        typer.Option(
+            help="Integrate that derivative over the way to the set's absence, at so many points."
+        ),
+    ] = 0,
+    memory: Annotated[
+        int, typer.Option(help="MiB for training states that the derivative keeps.")
+    ] = 1024,
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder of document scores to test in place of our own."),
+    ] = None,
     top_documents: Annotated[int, typer.Option(help="Documents removed together.")] = 10,
     groups: Annotated[
         str, typer.Option(help="Documents as one cause: near-duplicates, or field:NAME.")
@@ -63,6 +78,10 @@ def explain(
             "With a run it is done anyway where the budget is large enough.",
         ),
     ] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="Also rank documents by this sentence encoder, a folder or a name."),
+    ] = None,
     components: Annotated[
         str, typer.Option(help="Units inside the model: head,mlp or layer.")
     ] = "head,mlp",
@@ -93,6 +112,7 @@ def explain(
     The cost is estimated and shown first. Documents are tested by training again without
     them, as far as the budget reaches.
     """
+    from whence.core import Scores
     from whence.explain import Plan, explain_many
     from whence.explain.plan import chosen
 
@@ -101,6 +121,7 @@ def explain(
     choices = Plan(
         top_documents=top_documents,
         through_run=through_run,
+        integrate=integrate,
         unit=_choice("--unit", unit, ("token", "word")),
         removal=_choice("--removal", removal, ("drop", "drop-keep-positions", "replace")),
         replacement="other"
@@ -109,6 +130,7 @@ def explain(
         other_prompt=other_prompt,
         groups=groups,
         embedding=embedding,
+        encoder=encoder,
         components=tuple(components.split(",")),
         seeds=_seeds(seeds),
         seed=seed,
@@ -122,6 +144,8 @@ def explain(
         plan=Plan.from_json(read_json(plan)) if plan is not None else None,
         choices=choices,
         workers=workers,
+        memory=memory << 20,
+        scores=[Scores.load(folder) for folder in scores] if scores else None,
         on_plan=_announce,
     )
     _show(results, output, as_json)
@@ -130,6 +154,8 @@ def explain(
 def _announce(plan: Plan, cost: Estimate) -> None:
     if cost.seconds:
         typer.echo(f"plan: {cost}", err=True)
+        if cost.why:
+            typer.echo(f"plan: {cost.why}", err=True)
     if "document" in plan.by and not plan.tested:
         typer.echo("plan: documents will not be verified (see the notes)", err=True)
 

@@ -47,6 +47,9 @@ def judge(
     seed: Annotated[int, typer.Option(help="Of controls, resampling and random removals.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Training replays at a time.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="record.json")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="An HTML file: the table, and scores against cost.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record.")] = False,
 ) -> None:
     """Judge methods by random removals: how well sums of their scores predict them, and the cost.
@@ -78,6 +81,8 @@ def judge(
     if output is not None:
         write_json(output, found.to_json())
         typer.echo(f"written: {output}", err=True)
+    if page is not None:
+        _write_page(page, found)
     if as_json:
         typer.echo(canonical(found.to_json()).decode())
     else:
@@ -119,6 +124,15 @@ def _documents(
         )
     known = None if truth is None else _truth(truth)
     return judge_documents(bank, asked, methods, given=given, truth=known, settings=settings)
+
+
+def _write_page(path: Path, found: Judgement) -> None:
+    from whence.core.records import write_bytes
+    from whence.explain.judged_page import judged_page
+    from whence.explain.judging import BASELINES
+
+    write_bytes(path, judged_page(found.to_json(), BASELINES).encode())
+    typer.echo(f"written: {path}", err=True)
 
 
 def _inside(

@@ -17,6 +17,7 @@ environment   versions and the digest of the code
 """
 
 from whence.core.behavior import Behavior, read_behaviors
+from whence.core.bergson import read_bergson
 from whence.core.cause import KINDS, Cause, Kind, index_of
 from whence.core.scores import ESTIMANDS, Cost, Coverage, Estimand, Scores, Unit
 from whence.core.verdict import Finding, Verdict
@@ -36,4 +37,5 @@ __all__ = [
     "Verdict",
     "index_of",
     "read_behaviors",
+    "read_bergson",
 ]

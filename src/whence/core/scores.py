@@ -11,7 +11,8 @@ The estimand says which removal is predicted:
     average    mean effect over random subsets of the other causes (Shapley, datamodels, COAR)
     additive   this cause's share in the effect of removing a set (gradients)
 
-Scores are plain data, so that the judge needs to know nothing about the method.
+Scores are plain data, so that the judge needs to know nothing about the method. They lie in a
+folder that any program can write (docs/scores-in-a-folder.md).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from whence.core.arrays import save_array
 from whence.core.behavior import Behavior
 from whence.core.cause import Cause
 from whence.core.errors import DamagedError, MethodError, UserError
-from whence.core.records import building, check_sizes, read_json, write_json
+from whence.core.records import MANIFEST, building, check_sizes, read_json, write_json
 
 Estimand = Literal["alone", "average", "additive"]
 Unit = Literal["nats", "rank"]
@@ -36,6 +37,7 @@ ESTIMANDS: tuple[Estimand, ...] = get_args(Estimand)
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
 VERSION = 1
+RECORD = "scores.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ class Scores:
             if self.errors is not None:
                 save_array(temporary / "errors.npy", self.errors)
             write_json(
-                temporary / "scores.json",
+                temporary / RECORD,
                 {
                     "version": VERSION,
                     "method": self.method,
@@ -212,34 +214,58 @@ class Scores:
             DamagedError: a file is missing, truncated, or of a version this code cannot read.
         """
         folder = Path(folder)
-        check_sizes(folder)
-        record = read_json(folder / "scores.json")
-        errors = folder / "errors.npy"
+        if (folder / MANIFEST).is_file():  # other programs need not write one
+            check_sizes(folder)
+        record = read_json(folder / RECORD)
         version = record.get("version") if isinstance(record, dict) else None
         if version != VERSION:
             raise DamagedError(
-                str(folder / "scores.json"),
+                str(folder / RECORD),
                 expected=f"version {VERSION}",
                 got=f"version {version}",
                 fix="Write the scores again with this version of Whence.",
             )
         try:
+            values = _array(folder, "values")
+            if values is None:
+                raise FileNotFoundError("values.npy")
             return cls(
-                values=np.load(folder / "values.npy", allow_pickle=False),
+                values=values,
                 behaviors=tuple(Behavior.from_json(b) for b in record["behaviors"]),
-                causes=tuple(Cause.from_json(c) for c in record["causes"]),
+                causes=tuple(_cause(c) for c in record["causes"]),
                 method=record["method"],
                 estimand=record["estimand"],
                 unit=record["unit"],
-                settings=record["settings"],
-                cost=Cost(**record["cost"]),
-                coverage=Coverage(**record["coverage"]),
-                errors=np.load(errors, allow_pickle=False) if errors.is_file() else None,
+                settings=record.get("settings", {}),
+                cost=Cost(**record.get("cost", {})),
+                coverage=Coverage(**record.get("coverage", {"what": "not told", "share": 1.0})),
+                errors=_array(folder, "errors"),
             )
         except (KeyError, TypeError, ValueError, OSError, UserError) as error:
             raise DamagedError(
                 str(folder),
-                expected="scores.json and values.npy as `Scores.save` writes them",
+                expected="scores.json and values.npy as docs/scores-in-a-folder.md describes them",
                 got=f"{type(error).__name__}: {error}",
                 fix="Write the scores again.",
             ) from error
+
+
+def _array(folder: Path, name: str) -> Float[np.ndarray, "behavior cause"] | None:
+    """An array beside the record: NAME.npy, or "NAME" in NAME.safetensors; None without either."""
+    plain, tensors = folder / f"{name}.npy", folder / f"{name}.safetensors"
+    if plain.is_file():
+        found = np.load(plain, allow_pickle=False)
+    elif tensors.is_file():
+        from safetensors.numpy import load_file  # noqa: PLC0415  (few folders need it)
+
+        found = load_file(tensors)[name]
+    else:
+        return None
+    return np.asarray(found, dtype=np.float64)
+
+
+def _cause(record: Mapping[str, Any] | str) -> Cause:
+    """A cause, or a document named by its id alone."""
+    if isinstance(record, str):
+        return Cause("document", record)
+    return Cause.from_json({"members": (), **record})

@@ -5,8 +5,10 @@ plan          what a budget leads to, fixed before the work begins
 subject       a run or a checkpoint, opened
 findings      attribute and verify, kind by kind
 calibration   from ranks to nats, by measured replays
+steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
 judging       methods judged by real removals, with what each cost
+judged_page   a judgement as one HTML page
 peak          the most memory that a piece of work took
 corpus_says   what the text itself says of the behavior
 record        the versioned JSON

@@ -26,7 +26,7 @@ from whence.explain.plan import Estimate, Plan, check_workers, estimate, fit
 from whence.explain.record import make_record
 from whence.explain.subject import Subject, open_subject
 from whence.models import Model, with_answer
-from whence.training import Run
+from whence.training import GRADIENT_MEMORY, Run
 
 Source = Path | str | Run | Model
 
@@ -93,6 +93,7 @@ def explain_many(
     choices: Plan | None = None,
     scores: Sequence[Scores] | None = None,
     workers: int | None = None,
+    memory: int = GRADIENT_MEMORY,
     on_plan: Callable[[Plan, Estimate], object] | None = None,
 ) -> list[Explanation]:
     """Explain behaviors of one model together: the replays of one serve the others as controls.
@@ -107,6 +108,7 @@ def explain_many(
         choices: a plan whose budgeted parts are still open; None means the defaults.
         scores: document scores to test in place of our own, from any method.
         workers: training replays at a time.
+        memory: bytes for states that the derivative through the run keeps on its way.
         on_plan: called with the plan and its estimated cost before the work begins.
 
     Returns:
@@ -129,7 +131,7 @@ def explain_many(
         cost = estimate(plan, subject.run, len(behaviors), workers)
     if on_plan is not None:
         on_plan(plan, cost)
-    found = _found(subject, behaviors, plan, scores, workers)
+    found = _found(subject, behaviors, plan, scores, workers, memory)
     return [
         Explanation(make_record(subject, behavior, number, found[behavior], plan))
         for number, behavior in enumerate(behaviors)
@@ -159,11 +161,14 @@ def _found(
     plan: Plan,
     scores: Sequence[Scores] | None,
     workers: int | None,
+    memory: int,
 ) -> dict[Behavior, list[Findings]]:
     """Findings for each behavior; documents and components are done for all of them at once."""
     together = []
     if "document" in plan.by:
-        together.append(among_documents(subject, behaviors, plan, given=scores, workers=workers))
+        together.append(
+            among_documents(subject, behaviors, plan, given=scores, workers=workers, memory=memory)
+        )
     if "component" in plan.by:
         together.append(among_components(subject, behaviors, plan))
     found = {}

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
+
+import numpy as np
 
 from whence.attribution import (
     attribution_patching,
@@ -21,17 +23,22 @@ from whence.attribution import (
     integrated_gradients,
     leave_one_out,
     random_order,
-    through_run,
+    sentences,
+    through_run_by_part,
+    through_run_integrated,
     tracin,
 )
-from whence.core import Behavior, Cause, Kind, Scores, Verdict
+from whence.core import Behavior, Cause, Cost, Kind, Scores, Verdict
 from whence.core.seeds import generator
 from whence.corpus import Corpus, group_by, near_duplicates
 from whence.explain.calibration import cross_calibrated
-from whence.explain.plan import Plan, replayable
+from whence.explain.plan import PLANNED, Plan, replayable
+from whence.explain.reading import BASELINES
+from whence.explain.steepness import steepness
 from whence.explain.subject import Subject
 from whence.interventions import Components, Documents, Intervention, Tokens, document_causes
 from whence.models import Model
+from whence.training import GRADIENT_MEMORY
 from whence.verification import Claim, VerifySettings, judge, set_claims, single_claims
 
 Key = TypeVar("Key", bound=Hashable)
@@ -48,6 +55,7 @@ class Findings:
         singles: verdicts on single causes, by method.
         sets: verdicts on sets, by method.
         notes: what a reader must know about them.
+        parts: scores of the lead derivative by part of the model, where it was taken.
         seconds: wall time.
     """
 
@@ -57,6 +65,7 @@ class Findings:
     singles: dict[str, list[Verdict]] = field(default_factory=dict)
     sets: dict[str, list[Verdict]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    parts: dict[str, Scores] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -98,6 +107,7 @@ def among_documents(
     *,
     given: Sequence[Scores] | None = None,
     workers: int | None = None,
+    memory: int = GRADIENT_MEMORY,
 ) -> Findings:
     """Which training documents: each tested method's set is removed by training again.
 
@@ -107,6 +117,7 @@ def among_documents(
         plan: what to do.
         given: scores to test in place of our own; they must hold these behaviors.
         workers: training replays at a time.
+        memory: bytes for states that the derivative through the run keeps.
     """
     start = time.perf_counter()
     assert subject.corpus is not None
@@ -121,16 +132,24 @@ def among_documents(
         workers=workers,
         seeds=plan.seeds or None,
     )
-    if given is None:
-        scores = document_scores(intervention, behaviors, plan)
-    else:
+    parts: dict[str, Scores] = {}
+    notes: tuple[str, ...] = ()
+    if given is not None:
         scores = tuple(s.about(behaviors) for s in given)
+    else:
+        scores, parts = _scored(intervention, behaviors, plan, memory)
+    if parts:
+        look = steepness(subject.run, parts["model"])
+        notes = (str(look),)
+        if look.steep:
+            scores = _after_the_next(scores)
     if not plan.tested:
         note = "no document was taken away: the budget does not reach for the training replays"
-        return _unjudged(scores, behaviors, note, start)
-    claims = {
-        s.method: set_claims(s, plan.top_documents) for s in scores if s.method in plan.tested
-    }
+        found = _unjudged(scores, behaviors, note, start)
+        return replace(found, notes=(*notes, *found.notes), parts=parts)
+    tested = {*plan.tested, *(s.method for s in scores if s.method not in PLANNED)}
+    tested -= BASELINES - {*plan.tested}
+    claims = {s.method: set_claims(s, plan.top_documents) for s in scores if s.method in tested}
     verdicts = _judge(claims, behaviors, intervention, plan)
     for number, each in enumerate(scores):
         if each.unit == "rank" and each.method in verdicts:
@@ -138,13 +157,53 @@ def among_documents(
             if fitted is not None:
                 calibrated, verdicts[each.method] = fitted
                 scores = (*scores[:number], calibrated, *scores[number + 1 :])
+    if plan.integrate and "through-run" in verdicts:
+        more, again = _integrated(intervention, behaviors, verdicts["through-run"], plan, memory)
+        scores, verdicts[more.method] = (*scores, more), again
     return Findings(
         "document",
         tuple(behaviors),
         scores,
         sets=verdicts,
+        notes=notes,
+        parts=parts,
         seconds=time.perf_counter() - start,
     )
+
+
+def _after_the_next(scores: tuple[Scores, ...]) -> tuple[Scores, ...]:
+    """The first method behind the one after it, unless that is a mere look-up."""
+    first, *others = scores
+    if not others or others[0].method in BASELINES:
+        return scores
+    return (others[0], first, *others[1:])
+
+
+def _integrated(
+    intervention: Documents,
+    behaviors: Sequence[Behavior],
+    verdicts: Sequence[Verdict],
+    plan: Plan,
+    memory: int,
+) -> tuple[Scores, list[Verdict]]:
+    """Each behavior's set again, with the derivative integrated over the way to its absence."""
+    rows, again = [], []
+    for verdict in verdicts:
+        asked = [behaviors[verdict.behavior]]
+        found = through_run_integrated(
+            intervention, asked, verdict.causes, points=plan.integrate, memory=memory
+        )
+        rows.append(found)
+        again.append(replace(verdict, predicted=float(np.nansum(found.values))))
+    values = np.full((len(behaviors), len(intervention.causes)), np.nan)
+    for verdict, found in zip(verdicts, rows, strict=True):
+        values[verdict.behavior] = found.values[0]
+    cost = sum((found.cost for found in rows), Cost())
+    settings = {"points": plan.integrate}
+    whole = replace(
+        rows[0], values=values, behaviors=tuple(behaviors), cost=cost, settings=settings
+    )
+    return whole, again
 
 
 def document_groups(corpus: Corpus, plan: Plan) -> dict[str, list[str]] | None:
@@ -169,14 +228,23 @@ def document_scores(
     intervention: Documents, behaviors: Sequence[Behavior], plan: Plan
 ) -> tuple[Scores, ...]:
     """Score documents by every method of a plan, the baselines last; nothing is removed."""
+    return _scored(intervention, behaviors, plan, GRADIENT_MEMORY)[0]
+
+
+def _scored(
+    intervention: Documents, behaviors: Sequence[Behavior], plan: Plan, memory: int
+) -> tuple[tuple[Scores, ...], dict[str, Scores]]:
+    """Scores by every method, and those of the derivative through the run by part."""
     model, causes = intervention.run.model(), intervention.causes
     scores = _lookups(intervention.corpus, model, behaviors, causes, plan)
+    parts: dict[str, Scores] = {}
     if plan.checkpoints:
         raw = tracin(intervention, behaviors, steps=plan.checkpoints, rows=plan.rows)
         scores = (raw, *scores)
     if plan.through_run:
-        scores = (through_run(intervention, behaviors), *scores)
-    return tuple(_in_nats(s, plan) for s in scores)
+        parts = through_run_by_part(intervention, behaviors, memory=memory)
+        scores = (parts["model"], *scores)
+    return tuple(_in_nats(s, plan) for s in scores), parts
 
 
 def _judged(
@@ -231,6 +299,8 @@ def _lookups(
         if plan.embedding
         else ()
     )
+    if plan.encoder is not None:
+        states = (*states, sentences(plan.encoder, corpus, behaviors, causes))
     return (
         bm25(corpus, behaviors, causes),
         exact_spans(corpus, behaviors, causes),

@@ -11,7 +11,7 @@ well from an untrained model measured the text or the architecture, and nothing 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,7 @@ class JudgeSettings:
         shares: of the causes whose removal is measured; empty measures none.
         sanity: also judge scores that must fail.
         resampling: of the intervals.
+        folds: of a method that fits subsets; each is predicted by what was fitted to the others.
         verify: controls of the removals.
         subsets: for components and tokens, how many random removals.
         keep_share: for components and tokens, what share stays.
@@ -151,6 +152,7 @@ class JudgeSettings:
     shares: tuple[float, ...] = SHARES
     sanity: bool = True
     resampling: Resampling = field(default_factory=Resampling)
+    folds: int = 5
     verify: VerifySettings = field(default_factory=VerifySettings)
     subsets: int = 100
     keep_share: float = 0.5
@@ -163,7 +165,6 @@ class _Case:
 
     causes: Causes
     behaviors: tuple[Behavior, ...]
-    fitted: Bool[np.ndarray, "fitted cause"]
     judged: Bool[np.ndarray, "judged cause"]
     measured: Float[np.ndarray, "behavior judged"]
 
@@ -174,19 +175,22 @@ def judge_documents(
     methods: Sequence[str] | None = None,
     *,
     given: Sequence[Scores] = (),
+    blind: Mapping[str, Scores] | None = None,
     truth: Sequence[Sequence[str]] | None = None,
     settings: JudgeSettings | None = None,
 ) -> Judgement:
     """Judge document methods by a bank's retrainings.
 
-    Where a method fits subsets, the first half of the bank is for fitting, and all methods are
-    judged by the other half.
+    A method that fits subsets is cross-fitted: a subset is predicted by what was fitted to the
+    others, so that every method is judged by the whole bank.
 
     Args:
         bank: subsets, trained.
         behaviors: each with a target.
-        methods: names; None means all that there are.
-        given: scores made elsewhere, for the same causes and behaviors.
+        methods: names; None means all that there are, an empty list none besides `given`.
+        given: scores made elsewhere, for the same causes and behaviors; `settings["peak_mb"]`
+            of theirs, where it is there, is their memory.
+        blind: for methods of `given`, by name, their scores from the model before training.
         truth: for each behavior the documents that matter, where that is known.
         settings: what else is measured.
 
@@ -194,24 +198,24 @@ def judge_documents(
         MethodError: an unknown method, or too few subsets.
     """
     settings = settings or JudgeSettings()
-    chosen = methods_named("document", methods)
+    chosen = {} if given and methods is not None and not methods else _named(methods)
     fits = any(method.fits for method in chosen.values())
-    first = len(bank.keep) // 2 if fits else 0
-    judged = bank.keep[first:]
-    if len(judged) < FEWEST_SUBSETS:
+    fewest = FEWEST_SUBSETS * (2 if fits else 1)
+    if len(bank.keep) < fewest:
         raise MethodError(
             f"{bank.path}",
-            expected=f"at least {FEWEST_SUBSETS * (2 if fits else 1)} subsets",
+            expected=f"at least {fewest} subsets",
             got=str(len(bank.keep)),
             fix="Give `whence bank` more --subsets: it keeps those that are there.",
         )
-    measured = bank.measure(behaviors, judged)
-    case = _Case(bank, tuple(behaviors), bank.keep[:first], judged, measured)
+    case = _Case(bank, tuple(behaviors), bank.keep, bank.measure(behaviors, bank.keep))
     before = None
     if settings.sanity and any(m.reads and not m.fits for m in chosen.values()):
         groups = bank.record["groups"]
         before = Documents(_untrained(bank.run, bank.path / "untrained"), groups=groups)
-    found = _judge([case], chosen, given, [before] if before else None, settings)
+    found = _judge([case], chosen, [before] if before else None, settings)
+    found += [_given(one, case, blind or {}, settings) for one in given]
+    found = _compared(found, settings)
     rises = _rises(found, bank, settings)
     rows = [
         replace(row, rises=rises.get(row.method, ()), recall=_recall(row, truth)) for row in found
@@ -221,7 +225,7 @@ def judge_documents(
         "bank": {name: bank.record[name] for name in ("share", "seed", "subsets")},
         "before training": "the same run at a learning rate of 1e-9" if before else None,
     }
-    return Judgement("document", case.behaviors, len(judged), tuple(rows), how)
+    return Judgement("document", case.behaviors, len(bank.keep), tuple(rows), how)
 
 
 def judge_components(
@@ -244,7 +248,7 @@ def judge_components(
     settings = settings or JudgeSettings(keep_share=0.9)
     chosen = methods_named("component", methods)
     case = _drawn(components, behaviors, settings)
-    found = _judge([case], chosen, (), [before] if before else None, settings)
+    found = _compared(_judge([case], chosen, [before] if before else None, settings), settings)
     rises = _rises(found, components, settings)
     rows = [replace(row, rises=rises.get(row.method, ())) for row in found]
     return _judgement("component", [case], rows, settings)
@@ -273,7 +277,8 @@ def judge_tokens(
     untrained: list[Causes] | None = None
     if before is not None:
         untrained = [Tokens(before, b.prompt) for b in behaviors]
-    return _judgement("token", cases, _judge(cases, chosen, (), untrained, settings), settings)
+    found = _compared(_judge(cases, chosen, untrained, settings), settings)
+    return _judgement("token", cases, found, settings)
 
 
 def _drawn(causes: Causes, behaviors: Sequence[Behavior], settings: JudgeSettings) -> _Case:
@@ -281,7 +286,7 @@ def _drawn(causes: Causes, behaviors: Sequence[Behavior], settings: JudgeSetting
     keep = random_subsets(
         len(causes.causes), settings.subsets, share=settings.keep_share, seed=settings.seed
     )
-    return _Case(causes, tuple(behaviors), keep[:0], keep, causes.measure(behaviors, keep))
+    return _Case(causes, tuple(behaviors), keep, causes.measure(behaviors, keep))
 
 
 def _judgement(
@@ -303,10 +308,13 @@ def _untrained(run: Run, folder: Path) -> Run:
     return train(run.corpus(), folder, recipe)
 
 
+def _named(methods: Sequence[str] | None) -> dict[str, Method]:
+    return methods_named("document", methods)
+
+
 def _judge(
     cases: Sequence[_Case],
     methods: Mapping[str, Method],
-    given: Sequence[Scores],
     before: Sequence[Causes] | None,
     settings: JudgeSettings,
 ) -> list[Judged]:
@@ -315,34 +323,75 @@ def _judge(
     for name, method in methods.items():
         start = time.perf_counter()
         with peak_memory() as peak:
-            scores = tuple(method.score(c.causes, c.behaviors, c.fitted) for c in cases)
+            scores = _scored(method, [c.causes for c in cases], cases)
         seconds = time.perf_counter() - start
         sanity = {}
         if settings.sanity:
-            sanity["causes shuffled"] = _agree([shuffled(s) for s in scores], cases, settings)
+            sanity["causes shuffled"] = _agree(_sums(map(shuffled, scores), cases), cases, settings)
             if before is not None and method.reads and not method.fits:
-                pairs = zip(before, cases, strict=True)
-                blind = [method.score(b, case.behaviors, case.fitted) for b, case in pairs]
-                sanity["before training"] = _agree(blind, cases, settings)
+                blind = _scored(method, before, cases)
+                sanity["before training"] = _agree(_sums(blind, cases), cases, settings)
+        predicted = _cross_fitted(method, cases, settings) if method.fits else _sums(scores, cases)
         rows.append(
             Judged(
                 method=name,
-                agreement=_agree(scores, cases, settings),
+                agreement=_agree(predicted, cases, settings),
                 seconds=seconds,
                 peak_mb=peak.megabytes,
                 scores=scores,
                 sanity=sanity,
             )
         )
-    for one in given:
-        (case,) = cases
-        known = one.about(case.behaviors)
-        found = _agree([known], cases, settings)
-        rows.append(Judged(one.method, found, one.cost.seconds, None, (known,)))
-    return _compared(rows, settings)
+    return rows
 
 
-def _agree(scores: Sequence[Scores], cases: Sequence[_Case], settings: JudgeSettings) -> Agreement:
+def _given(
+    one: Scores, case: _Case, blind: Mapping[str, Scores], settings: JudgeSettings
+) -> Judged:
+    """Scores from elsewhere, judged by the same lines."""
+    known, sanity = one.about(case.behaviors), {}
+    if settings.sanity:
+        controls = {"causes shuffled": shuffled(known)}
+        if one.method in blind:
+            controls["before training"] = blind[one.method].about(case.behaviors)
+        for name, control in controls.items():
+            sanity[name] = _agree(_sums([control], [case]), [case], settings)
+    return Judged(
+        method=one.method,
+        agreement=_agree(_sums([known], [case]), [case], settings),
+        seconds=one.cost.seconds,
+        peak_mb=one.settings.get("peak_mb"),
+        scores=(known,),
+        sanity=sanity,
+    )
+
+
+def _scored(method: Method, causes: Sequence[Causes], cases: Sequence[_Case]) -> tuple[Scores, ...]:
+    pairs = zip(causes, cases, strict=True)
+    return tuple(method.score(each, case.behaviors, case.judged) for each, case in pairs)
+
+
+def _cross_fitted(
+    method: Method, cases: Sequence[_Case], settings: JudgeSettings
+) -> list[Float[np.ndarray, "behavior judged"]]:
+    """What is predicted of each subset by scores that were fitted to other subsets."""
+    predicted = []
+    for case in cases:
+        sums = np.empty_like(case.measured)
+        fold = np.arange(len(case.judged)) % settings.folds
+        for number in range(settings.folds):
+            held = fold == number
+            scores = method.score(case.causes, case.behaviors, case.judged[~held])
+            sums[:, held] = predicted_sums(scores, case.judged[held])
+        predicted.append(sums)
+    return predicted
+
+
+def _sums(
+    scores: Iterable[Scores], cases: Sequence[_Case]
+) -> list[Float[np.ndarray, "behavior judged"]]:
+    """What scores predict of every subset."""
+    predicted = []
     for one, case in zip(scores, cases, strict=True):
         if [c.id for c in one.causes] != [c.id for c in case.causes.causes]:
             raise MethodError(
@@ -351,7 +400,15 @@ def _agree(scores: Sequence[Scores], cases: Sequence[_Case], settings: JudgeSett
                 got=f"{len(one.causes)} causes that differ",
                 fix="Score the same causes.",
             )
-    predicted = [predicted_sums(s, c.judged) for s, c in zip(scores, cases, strict=True)]
+        predicted.append(predicted_sums(one, case.judged))
+    return predicted
+
+
+def _agree(
+    predicted: Sequence[Float[np.ndarray, "behavior judged"]],
+    cases: Sequence[_Case],
+    settings: JudgeSettings,
+) -> Agreement:
     measured = np.concatenate([case.measured for case in cases])
     return agreement(np.concatenate(predicted), measured, settings.resampling)
 

@@ -1,12 +1,12 @@
 """The methods that can be called by name, for the judge and for benchmarks.
 
-A method that fits measured removals (a datamodel) is given subsets to fit and judged on others.
+A method that fits measured removals (a datamodel) is judged on others than it was fitted to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool
@@ -31,6 +31,7 @@ from whence.attribution import (
     permutation_shapley,
     random_order,
     source,
+    spread,
     through_run,
     tracin,
     trak,
@@ -41,6 +42,7 @@ from whence.interventions import Bank, Components, Documents, Tokens
 
 Keep = Bool[np.ndarray, "subset cause"]
 Causes = Bank | Documents | Components | Tokens
+_CHECKPOINTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Method:
     """One way to score causes.
 
     Attributes:
-        score: from causes, behaviors and the subsets that it may fit.
-        fits: whether it fits measured subsets, which must not judge it then.
+        score: from causes, behaviors and subsets, which it may fit.
+        fits: whether it fits measured subsets; then none may judge what was fitted to it.
         reads: whether its scores depend on the model, or on the text alone.
     """
 
@@ -97,6 +99,25 @@ def _trak(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
     return trak(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
 
 
+def _trak_checkpoints(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    d = _documents(causes)
+    trained = spread([c for c in d.run.checkpoints if c.step > 0], _CHECKPOINTS)
+    settings = TrakSettings(context=d.run.recipe.context)
+    models = [d.run.model(checkpoint.step) for checkpoint in trained]
+    found = trak(models, d.corpus, behaviors, causes=d.causes, settings=settings)
+    return replace(found, method="trak-checkpoints")
+
+
+def _centred(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    found = through_run(_documents(causes), behaviors, weight=0.5)
+    return replace(found, method="through-run-centred")
+
+
+def _plain_tracin(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+    found = tracin(_documents(causes), behaviors, preconditioner="none")
+    return replace(found, method="tracin-plain")
+
+
 def _similarity(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
     d, context = _documents(causes), _documents(causes).run.recipe.context
     return gradient_similarity(d.run.model(), d.corpus, behaviors, causes=d.causes, context=context)
@@ -111,11 +132,14 @@ _RANDOM = Method(lambda i, b, _: random_order(b, i.causes), reads=False)
 
 _DOCUMENTS = {
     "through-run": Method(lambda i, b, _: through_run(_documents(i), b)),
+    "through-run-centred": Method(_centred),
     "tracin": Method(lambda i, b, _: tracin(_documents(i), b)),
+    "tracin-plain": Method(_plain_tracin),
     "source": Method(_source),
     "gauss-newton": Method(_gauss_newton),
     "ekfac": Method(_ekfac),
     "trak": Method(_trak),
+    "trak-checkpoints": Method(_trak_checkpoints),
     "gradient-cosine": Method(_similarity),
     "datamodel": Method(datamodel, fits=True),
     "embedding": Method(_embedding),

@@ -36,7 +36,8 @@ _SCORING_PASSES = 1.5
 _BATCH_TOKENS = 2048
 # The derivative through the run, in trainings: once, and for each further behavior.
 _THROUGH_RUN = (2.6, 1.2)
-_TESTED = ("through-run", "tracin", "bm25", "exact-spans")
+PLANNED = ("through-run", "tracin", "bm25", "exact-spans")
+"""Methods whose sets a budget may remove; those of scores from elsewhere always are."""
 
 Replacement = Literal["mean", "zero", "other"]
 Unit = Literal["token", "word"]
@@ -53,6 +54,10 @@ def _each(fits: Callable[[Any], bool]) -> Callable[[object], bool]:
 
 def _whole(value: object) -> bool:
     return type(value) is int and value >= 0
+
+
+def _whole_up_to(most: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and 0 <= value <= most
 
 
 def _slope(value: object) -> bool:
@@ -90,15 +95,17 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (
         ("tested",),
-        _each(lambda m: m in _TESTED),
-        f"methods out of {', '.join(_TESTED)}",
+        _each(lambda m: m in PLANNED),
+        f"methods out of {', '.join(PLANNED)}",
     ),
-    (("embedding", "through_run"), lambda v: isinstance(v, bool), "true or false"),
+    (("embedding",), lambda v: isinstance(v, bool), "true or false"),
+    (("through_run",), lambda v: v is None or isinstance(v, bool), "true, false or null"),
+    (("integrate",), _whole_up_to(16), "a whole number from 0 to 16"),
     (("slopes",), _each(_slope), "pairs of a method and nats per unit"),
     (("checkpoints",), _each(_count), "steps above 0"),
     (("seeds",), _each(_whole), "whole numbers, 0 or more"),
     (("seed",), _whole, "a whole number, 0 or more"),
-    (("other_prompt",), lambda v: v is None or isinstance(v, str), "a text"),
+    (("other_prompt", "encoder"), lambda v: v is None or isinstance(v, str), "a text"),
     (
         (
             "integrated_steps",
@@ -155,9 +162,13 @@ class Plan:
         top_tokens: the same for tokens.
         shown: documents listed for each method.
         checkpoints: steps at which document gradients are taken; empty leaves the method out.
-        through_run: also differentiate through the whole recorded training.
+        through_run: differentiate through the whole recorded training; None leaves it to the
+            budget.
+        integrate: points at which that derivative is taken on the way from the lead method's set
+            to its absence, for a prediction that may bend; 0 leaves it out.
         embedding: also rank documents by the similarity of the model's own states, which takes
             a forward pass over the corpus.
+        encoder: also rank them by this sentence encoder, a folder or a name.
         tested: methods whose set of documents is removed by a replay.
         controls: matched random removals for every claim that is tested.
         seeds: average document removals over these seeds ("this recipe"); empty means the
@@ -182,8 +193,10 @@ class Plan:
     top_tokens: int = 3
     shown: int = 10
     checkpoints: tuple[int, ...] = ()
-    through_run: bool = False
+    through_run: bool | None = None
+    integrate: int = 0
     embedding: bool = False
+    encoder: str | None = None
     tested: tuple[str, ...] = ()
     controls: int = FEWEST_CONTROLS
     seeds: tuple[int, ...] = ()
@@ -244,12 +257,14 @@ class Estimate:
         replays: how many training runs.
         replay_seconds: seconds of one of them, alone on its threads.
         workers: how many run at a time.
+        why: which method leads the documents, and why.
     """
 
     scoring: float = 0.0
     replays: int = 0
     replay_seconds: float = 0.0
     workers: int = 1
+    why: str = ""
 
     @property
     def seconds(self) -> float:
@@ -290,7 +305,7 @@ def fit(
             "--budget", expected="seconds above 0", got=str(budget), fix="Try --budget 600."
         )
     if not replayable(run, plan):
-        return replace(plan, checkpoints=(), tested=()), Estimate()
+        return replace(plan, checkpoints=(), tested=(), through_run=False), Estimate()
     if run.seconds <= 0:
         raise PlanError(
             f"{run.path}/timings.jsonl",
@@ -299,6 +314,10 @@ def fit(
             fix="Give --plan RECORD.json, which needs no clock.",
         )
     workers = workers or max(1, (os.cpu_count() or 1) // run.recipe.threads)
+    why = ""
+    if plan.through_run is None:
+        wanted, why = _affordable(plan, run, behaviors, budget, workers)
+        plan = replace(plan, through_run=wanted)
     per_checkpoint, through = _seconds_per_checkpoint(run), _through_run(plan, run, behaviors)
     kept = [c for c in run.checkpoints if c.step > 0]
     count = min(_MOST_CHECKPOINTS, int(_SCORING_SHARE * budget / max(per_checkpoint, 1e-9)))
@@ -308,7 +327,7 @@ def fit(
     scoring = len(steps) * per_checkpoint + (per_checkpoint / 3 if embedding else 0) + through
     left = budget - scoring
     missing = {"through-run": not plan.through_run, "tracin": not steps}
-    methods = tuple(method for method in _TESTED if not missing.get(method))
+    methods = tuple(method for method in PLANNED if not missing.get(method))
     tested: tuple[str, ...] = ()
     for n in range(len(methods), 0, -1):
         if replays_needed(n, behaviors, len(plan.seeds)) * run.seconds / workers <= left:
@@ -322,7 +341,28 @@ def fit(
         slopes=tuple(sorted(load_slopes(run).items())),
         rows=max(1, _BATCH_TOKENS // run.recipe.context),
     )
-    return found, estimate(found, run, behaviors, workers)
+    return found, replace(estimate(found, run, behaviors, workers), why=why)
+
+
+def _affordable(
+    plan: Plan, run: Run, behaviors: int, budget: float, workers: int
+) -> tuple[bool, str]:
+    """Whether the derivative through the run is taken where nobody said so, and why.
+
+    It must leave enough for its own set to be removed beside controls: unverified, it is one
+    more opinion.
+    """
+    if plan.seeds:
+        return False, "no derivative through the run, which is of one seed alone"
+    seconds = _through_run(replace(plan, through_run=True), run, behaviors)
+    replays = replays_needed(1, behaviors) * run.seconds / workers
+    share = _SCORING_SHARE * budget
+    told = f"the derivative through the run takes about {seconds:.0f} s"
+    if seconds > share:
+        return False, f"{told}, more than the {share:.0f} s that scoring may take: left out"
+    if seconds + replays > budget:
+        return False, f"{told} and leaves too little for replays to test it: left out"
+    return True, f"{told} of a budget of {budget:.0f} s: taken"
 
 
 def check_workers(workers: int | None) -> None:
@@ -353,7 +393,8 @@ def estimate(plan: Plan, run: Run | None, behaviors: int, workers: int | None = 
         scoring=(len(plan.checkpoints) + (1 / 3 if plan.embedding else 0))
         * _seconds_per_checkpoint(run)
         + _through_run(plan, run, behaviors),
-        replays=replays_needed(len(plan.tested), behaviors, len(plan.seeds)),
+        replays=replays_needed(len(plan.tested), behaviors, len(plan.seeds))
+        + plan.integrate * behaviors,
         replay_seconds=run.seconds,
         workers=workers or max(1, (os.cpu_count() or 1) // run.recipe.threads),
     )
@@ -374,7 +415,8 @@ def replays_needed(methods: int, behaviors: int, seeds: int = 0) -> int:
 def _through_run(plan: Plan, run: Run, behaviors: int) -> float:
     """Seconds for the derivative through the run, 0 where it is not asked for."""
     first, further = _THROUGH_RUN
-    return run.seconds * (first + further * (behaviors - 1)) if plan.through_run else 0.0
+    once = run.seconds * (first + further * (behaviors - 1)) if plan.through_run else 0.0
+    return once + plan.integrate * behaviors * run.seconds * first
 
 
 def _seconds_per_checkpoint(run: Run) -> float:

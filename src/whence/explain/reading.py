@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core import KINDS
 
 Record = Mapping[str, Any]
 
-BASELINES = frozenset({"random", "bm25", "exact-spans", "embedding", "attention", "position"})
+BASELINES = frozenset(
+    {"random", "bm25", "exact-spans", "embedding", "sentences", "attention", "position"}
+)
 """Look-ups and orders that every method stands beside, and that none may hide behind."""
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -123,6 +125,14 @@ def by_cause(record: Record, kind: str) -> dict[str, dict[str, Any]]:
                 if kept.get(name) is None:
                     kept[name] = row.get(name)
     return merged
+
+
+def strongest_parts(
+    names: Sequence[str], values: Sequence[float], most: int
+) -> list[tuple[str, float]]:
+    """The parts of a model that a document did most through, whatever the sign, largest first."""
+    pairs = sorted(zip(names, values, strict=True), key=lambda pair: -abs(pair[1]))
+    return [pair for pair in pairs[:most] if nats(pair[1]) not in ("0.00", "–")]
 
 
 def summary(record: Record) -> list[str]:

@@ -52,6 +52,7 @@ def make_record(
         "plan": plan.to_json(),
         "rows": rows,
         "sets": sets,
+        "shaped": _shaped(found, number, plan),
         "corpus_says": None if corpus is None else corpus_says(corpus, subject.model, behavior),
         "costs": [
             {"kind": f.kind, "method": s.method, **_cost(s)} for f in found for s in f.scores
@@ -203,6 +204,27 @@ def _document(corpus: Corpus, cause: Cause, behavior: Behavior) -> dict[str, Any
             for span in shared_spans(
                 corpus, document.index, behavior.prompt + (behavior.target or "")
             )
+        ],
+    }
+
+
+def _shaped(found: Sequence[Findings], row: int, plan: Plan) -> dict[str, Any] | None:
+    """Which documents shaped which part of the model: the derivative through the run by part."""
+    findings = next((f for f in found if f.parts), None)
+    if findings is None:
+        return None
+    whole = findings.parts["model"]
+    row = 0 if len(whole.behaviors) == 1 else row
+    names = [name for name in findings.parts if name != "model"]
+    chosen = whole.top(row, plan.shown)
+    values = [[float(findings.parts[n].values[row, c]) for n in names] for c in chosen]
+    return {
+        "method": whole.method,
+        "note": findings.notes[0],
+        "parts": names,
+        "documents": [
+            {"id": whole.causes[c].id, "score": float(whole.values[row, c]), "by_part": each}
+            for c, each in zip(chosen, values, strict=True)
         ],
     }
 

@@ -20,6 +20,7 @@ from whence.explain.reading import (
     nats,
     rows_of,
     sets_of,
+    strongest_parts,
     summary,
     visible,
 )
@@ -52,13 +53,15 @@ def print_record(record: Record, console: Console, *, top: int = 5) -> None:
 
 
 def tables(record: Record, *, top: int = 5) -> list[Table]:
-    """One table a kind that has rows, and one of the sets that were taken away.
+    """One table a kind that has rows, one of documents by parts, and one of the removed sets.
 
     Args:
         record: an explanation's record.
         top: how many causes of each method are shown.
     """
     found = [_rows_table(record, kind, top) for kind in kinds_of(record) if rows_of(record, kind)]
+    if record.get("shaped"):
+        found.append(_shaped_table(record["shaped"], top))
     if sets_of(record):
         found.append(_sets_table(record))
     return found
@@ -106,6 +109,26 @@ def _rows_table(record: Record, kind: str, top: int) -> Table:
         for i, row in enumerate(rows):
             words = Text("  ").append_text(_cause(row))
             table.add_row(words, *_outcome(row), end_section=i == len(rows) - 1)
+    return table
+
+
+def _shaped_table(shaped: Mapping[str, Any], top: int) -> Table:
+    """Documents by the parts of the model that they did most through."""
+    table = Table(
+        title=Text("Which documents shaped which part, in nats", style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        expand=True,
+        header_style="dim",
+    )
+    table.add_column("document", no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("its largest parts", ratio=1, no_wrap=True, overflow="ellipsis")
+    for document in shaped["documents"][:top]:
+        named = strongest_parts(shaped["parts"], document["by_part"], 5)
+        words = "  ".join(f"{part} {nats(value, sign=True)}" for part, value in named)
+        table.add_row(visible(document["id"]), nats(document["score"]), words)
     return table
 
 

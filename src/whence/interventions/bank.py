@@ -166,11 +166,13 @@ class Bank:
     def _replays(self, keep: Keep) -> list[Replay]:
         weights = [self.documents.weights(row) for row in keep]
         self.documents.check_touched(weights)
-        return self.run.replay_many(weights, workers=self.documents.workers)
+        return self.documents.replays(weights)
 
-    def _known(self, mask: str) -> dict[str, float]:
+    def _known(self, mask: str, replay: str | None = None) -> dict[str, float]:
+        """What was measured of a subset; of this replay alone, where one is named."""
         path = self.path / MEASURED / f"{mask}.json"
-        return dict(read_json(path)["values"]) if path.is_file() else {}
+        record = read_json(path) if path.is_file() else {"replay": replay, "values": {}}
+        return dict(record["values"]) if replay in (None, record["replay"]) else {}
 
     def _measured(
         self, behaviors: Sequence[Behavior], names: list[str], missing: Mapping[str, np.ndarray]
@@ -179,7 +181,7 @@ class Bank:
         found = {}
         pairs = zip(missing, replays, strict=True)
         for mask, replay in progress(pairs, "measuring", len(replays)):
-            known = self._known(mask)
+            known = self._known(mask, replay.path.name)
             new = [b for b, name in zip(behaviors, names, strict=True) if name not in known]
             measured = model_values(replay.model(), new).tolist()
             known |= {key(b.to_json()): v for b, v in zip(new, measured, strict=True)}
@@ -227,6 +229,8 @@ def make_bank(
     seed: int = 0,
     groups: Mapping[str, Sequence[str]] | None = None,
     workers: int | None = None,
+    engine: str = "processes",
+    stack: int | None = None,
 ) -> Bank:
     """Train a run again on random subsets of its documents; goes on with a bank that is there.
 
@@ -238,6 +242,9 @@ def make_bank(
         seed: of the subsets.
         groups: name -> document ids; None makes each document a cause of its own.
         workers: training replays at a time; None takes as many as the cores allow.
+        engine: what makes replays: "processes", "ray" or "serial".
+        stack: replays made as one computation; None stacks where that measured faster. What a
+            bank has been made with stays, where it decides the last bits.
 
     Raises:
         RunError: the run cannot be replayed, or the bank there is another one.
@@ -245,7 +252,7 @@ def make_bank(
     """
     run.replay_is_possible()
     path = Path(path)
-    documents = Documents(run, groups=groups, workers=workers)
+    documents = Documents(run, groups=groups, workers=workers, engine=engine, stack=stack)
     drawn: dict[str, Any] = {
         "whence": "bank",
         "version": VERSION,
@@ -254,6 +261,7 @@ def make_bank(
         "share": share,
         "seed": seed,
         "groups": None if groups is None else {name: list(ids) for name, ids in groups.items()},
+        **({"stacked": True} if run.stacked_apart(stack) else {}),
     }
     if (path / RECORD).is_file():
         subsets = max(subsets, _same(path, drawn))
@@ -271,11 +279,12 @@ def make_bank(
 def _same(path: Path, drawn: Mapping[str, Any]) -> int:
     """How many subsets a bank has, after seeing that it is the one that is asked for."""
     record = _read(path)
-    for name, wanted in drawn.items():
-        if name != "run_path" and record[name] != wanted:
+    for name in (record.keys() | drawn.keys()) - {"run_path", "subsets", "digest"}:
+        has, wanted = record.get(name), drawn.get(name)
+        if has != wanted:
             raise RunError(
                 f"{path}, {name}",
-                expected=f"{record[name]!r:.80}, as the bank there has it",
+                expected=f"{has!r:.80}, as the bank there has it",
                 got=f"{wanted!r:.80}",
                 fix="Ask for the same, or make the bank in another folder.",
             )
@@ -301,13 +310,22 @@ def _read(path: Path) -> dict[str, Any]:
     return record
 
 
-def open_bank(path: Path | str, run: Run | None = None, *, workers: int | None = None) -> Bank:
+def open_bank(
+    path: Path | str,
+    run: Run | None = None,
+    *,
+    workers: int | None = None,
+    engine: str = "processes",
+    stack: int | None = None,
+) -> Bank:
     """Open a bank; retrainings that are still to be made are made when they are asked for.
 
     Args:
         path: its folder.
         run: the run, if it moved since the bank was made.
         workers: training replays at a time.
+        engine: what makes replays, as in `make_bank`.
+        stack: replays made as one computation, as in `make_bank`.
 
     Raises:
         RunError: there is no bank, or its run is another one.
@@ -330,6 +348,8 @@ def open_bank(path: Path | str, run: Run | None = None, *, workers: int | None =
             got="others",
             fix="Give the same `whence bank` command again: it writes them anew.",
         )
-    documents = Documents(run, groups=record["groups"], workers=workers)
+    if not record.get("stacked"):
+        stack = 1 if run.stacked_apart(stack) else stack
+    documents = Documents(run, groups=record["groups"], workers=workers, engine=engine, stack=stack)
     keep: Keep = np.load(path / SUBSETS, allow_pickle=False)
     return Bank(path, record, documents, keep)

@@ -23,7 +23,7 @@ from whence.core.errors import InterventionError
 from whence.corpus import Corpus
 from whence.interventions.interface import check_keep
 from whence.models import values as model_values
-from whence.training import Run
+from whence.training import Replay, Run
 
 _SHOWN = 160
 
@@ -92,6 +92,8 @@ class Documents:
         groups: Mapping[str, Sequence[str]] | None = None,
         workers: int | None = None,
         seeds: Sequence[int] | None = None,
+        engine: str = "processes",
+        stack: int | None = None,
     ) -> None:
         """Make the documents of a run removable.
 
@@ -100,11 +102,14 @@ class Documents:
             groups: name -> document ids; None makes each document a cause of its own.
             workers: worker processes for replays; None takes as many as the cores allow.
             seeds: average over replays with these seeds in place of the run's own.
+            engine: what makes replays: "processes", "ray" or "serial".
+            stack: replays that are made as one computation; 1 makes each alone, None stacks
+                where that measured faster.
         """
         self.run = run
         self.corpus = run.corpus()
         self.causes = document_causes(self.corpus, groups)
-        self.workers = workers
+        self.workers, self.engine, self.stack = workers, engine, stack
         self.seeds = tuple(seeds) if seeds is not None else None
         self._rows = [
             np.array([self.corpus.position(m) for m in cause.members]) for cause in self.causes
@@ -124,6 +129,7 @@ class Documents:
             "corpus": self.corpus.digest,
             "seeds": None if self.seeds is None else list(self.seeds),
             "groups": len(self.causes) if any(len(c.members) > 1 for c in self.causes) else None,
+            **({"stacked": True} if self.run.stacked_apart(self.stack) else {}),
         }
 
     def weights(self, keep: Bool[np.ndarray, " cause"]) -> Float[np.ndarray, " document"]:
@@ -164,6 +170,14 @@ class Documents:
         average: Float[np.ndarray, "behavior subset"] = each.mean(axis=0)
         return average
 
+    def replays(
+        self, weights: Sequence[Float[np.ndarray, " document"]], seed: int | None = None
+    ) -> list[Replay]:
+        """Trainings with these weights, made as this intervention was told to."""
+        return self.run.replay_many(
+            weights, workers=self.workers, seed=seed, engine=self.engine, stack=self.stack
+        )
+
     def _values(
         self,
         behaviors: Sequence[Behavior],
@@ -171,7 +185,7 @@ class Documents:
         seed: int | None,
     ) -> Float[np.ndarray, "behavior subset"]:
         different = {row.tobytes(): row for row in weights if seed is not None or (row != 1).any()}
-        replays = self.run.replay_many(list(different.values()), workers=self.workers, seed=seed)
+        replays = self.replays(list(different.values()), seed)
         made = dict(zip(different, replays, strict=True))
         columns: dict[bytes, Float[np.ndarray, " behavior"]] = {}
         for row in weights:

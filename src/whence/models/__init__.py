@@ -15,6 +15,7 @@ generation    the model's own answer
 
 from whence.models.causal import check_causal
 from whence.models.embeddings import text_embeddings
+from whence.models.encoders import sentence_embeddings
 from whence.models.encoding import EncodedBehavior, EncodedPrompt, encode, encode_prompt
 from whence.models.generation import answers_token_by_token, greedy, with_answer
 from whence.models.memory import batch_size_within, memory_needed
@@ -25,7 +26,7 @@ from whence.models.opened import (
     open_model,
     open_tokenizer,
 )
-from whence.models.parts import parameter_parts
+from whence.models.parts import Piece, head_parts, parameter_parts
 from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, plan, rows_of, run_rows
 from whence.models.scoring import sum_rows, target_log_probabilities, value_tensor, values
 from whence.models.sites import LayerSites, Sites, find_sites
@@ -36,6 +37,7 @@ __all__ = [
     "EncodedPrompt",
     "LayerSites",
     "Model",
+    "Piece",
     "Row",
     "Score",
     "Sites",
@@ -48,6 +50,7 @@ __all__ = [
     "encode_prompt",
     "find_sites",
     "greedy",
+    "head_parts",
     "log_probabilities",
     "memory_needed",
     "open_model",
@@ -56,6 +59,7 @@ __all__ = [
     "plan",
     "rows_of",
     "run_rows",
+    "sentence_embeddings",
     "sum_rows",
     "target_log_probabilities",
     "text_embeddings",

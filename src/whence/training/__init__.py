@@ -20,7 +20,9 @@ run            open a recorded training
 replay         a training with other document weights, opened
 replays        making them
 reverse        the derivative of a run by document weights
-workers        making them in other processes
+unfinished     what such a pass has found so far, on disk
+stacked        several of them as one computation
+many           making many: stacks, worker processes, Ray
 recorder       the journal of somebody's own loop
 callback       the same for the Hugging Face Trainer
 adapters       checkpoints of LoRA and its kin
@@ -39,7 +41,7 @@ from whence.training.published import PublishedRun, open_olmo, open_pythia
 from whence.training.recipe import Recipe
 from whence.training.recorder import Recorder, record
 from whence.training.replay import Replay
-from whence.training.reverse import GRADIENT_MEMORY, weight_gradients
+from whence.training.reverse import GRADIENT_MEMORY, Split, weight_gradients
 from whence.training.run import Run, open_run
 from whence.training.trainer import train
 
@@ -59,6 +61,7 @@ __all__ = [
     "RecorderCallback",
     "Replay",
     "Run",
+    "Split",
     "adam_state",
     "document_batches",
     "document_likelihoods",

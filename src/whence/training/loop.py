@@ -83,26 +83,36 @@ def advance(
             parameters, gradients, state.moments, step=step, rate=rate, settings=plan.optimizer
         )
     state.step = step
-    record = {
-        "step": step,
-        "learning_rate": rate,
-        "loss": float(loss.detach()),
-        "gradient_norm": float(norm),
-        "tokens": batch.predicted,
-    }
-    if not (math.isfinite(record["loss"]) and math.isfinite(record["gradient_norm"])):
+    return journal_line(step, rate, float(loss.detach()), float(norm), batch.predicted)
+
+
+def journal_line(
+    step: int, rate: float, loss: float, gradient_norm: float, tokens: int
+) -> dict[str, Any]:
+    """The journal's record of one update.
+
+    Raises:
+        RunError: loss or gradient is no longer a finite number.
+    """
+    if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
         raise RunError(
             f"step {step}",
             expected="a finite loss and gradient",
-            got=f"loss {record['loss']}, gradient norm {record['gradient_norm']}",
+            got=f"loss {loss}, gradient norm {gradient_norm}",
             fix="Train with a lower learning rate.",
         )
-    return record
+    return {
+        "step": step,
+        "learning_rate": rate,
+        "loss": loss,
+        "gradient_norm": gradient_norm,
+        "tokens": tokens,
+    }
 
 
 def finish(task: Task, state: State) -> State:
     """Make all steps that are left."""
-    resume, device = task.folder / RESUME, task.plan.recipe.device
+    device = task.plan.recipe.device
     last, saved = time.perf_counter(), time.perf_counter()
     with (
         appending(task.folder / JOURNAL) as journal,
@@ -110,7 +120,7 @@ def finish(task: Task, state: State) -> State:
         bar(task.what, task.plan.steps, unit="step") as shown,
     ):
         shown.update(state.step)
-        _keep(task, state)
+        keep(task, state)
         while state.step < task.plan.steps:
             entries = task.order.of_step(state.step + 1)
             batch = make_batch(task.corpus, entries, packed=task.plan.packed).to(device)
@@ -121,12 +131,11 @@ def finish(task: Task, state: State) -> State:
             last = now
             shown.set_postfix_str(f"loss {record['loss']:.3f} nats", refresh=False)
             shown.update()
-            _keep(task, state)
+            keep(task, state)
             if now - saved > SAVE_EVERY_SECONDS and state.step not in task.kept:
-                _save(task, state, resume / folder_name(state.step))
-                _forget(resume, before=state.step)
+                save_for_resuming(task, state)
                 saved = now
-    shutil.rmtree(resume, ignore_errors=True)
+    shutil.rmtree(task.folder / RESUME, ignore_errors=True)
     return state
 
 
@@ -148,17 +157,21 @@ def resume(task: Task, found: Path) -> State:
     return state
 
 
-def _keep(task: Task, state: State) -> None:
+def keep(task: Task, state: State) -> None:
+    """Save a state that the task keeps; one that is there already stays."""
     folder = task.folder / CHECKPOINTS / folder_name(state.step)
     if state.step in task.kept and not folder.exists():
         _save(task, state, folder)
 
 
+def save_for_resuming(task: Task, state: State) -> None:
+    """Save a state to go on from after a kill, and forget the ones before."""
+    place = task.folder / RESUME
+    _save(task, state, place / folder_name(state.step))
+    for old in place.glob("step-*"):
+        if old.name < folder_name(state.step):
+            shutil.rmtree(old, ignore_errors=True)
+
+
 def _save(task: Task, state: State, folder: Path) -> None:
     save_checkpoint(state, folder, task.corpus.tokenizer_path, beta2=task.plan.recipe.betas[1])
-
-
-def _forget(resume: Path, *, before: int) -> None:
-    for old in resume.glob("step-*"):
-        if old.name < folder_name(before):
-            shutil.rmtree(old, ignore_errors=True)

@@ -94,8 +94,19 @@ def adamw_step_(
     step: int,
     rate: float,
     settings: AdamW,
+    axes: int = 0,
 ) -> None:
-    """The same update in place, as training makes it; see `adamw_step`."""
+    """The same update in place, as training makes it; see `adamw_step`.
+
+    Args:
+        parameters: the values.
+        gradients: of the loss, after clipping.
+        moments: those of the update before.
+        step: number of this update, from 1.
+        rate: its learning rate.
+        settings: betas, epsilon and decay.
+        axes: in front of every tensor's own, where several trainings are stacked.
+    """
     b1, b2 = settings.betas
     torch._foreach_lerp_(moments.first, gradients, 1 - b1)
     torch._foreach_mul_(moments.second, b2)
@@ -103,7 +114,8 @@ def adamw_step_(
     scale = torch._foreach_div(moments.second, 1 - b2**step)
     torch._foreach_add_(scale, settings.epsilon)
     torch._foreach_sqrt_(scale)
-    kept = [1 - rate * settings.weight_decay if p.dim() > 1 else 1.0 for p in parameters]
+    decayed = 1 - rate * settings.weight_decay
+    kept = [decayed if p.dim() - axes > 1 else 1.0 for p in parameters]
     torch._foreach_mul_(parameters, kept)
     torch._foreach_addcdiv_(parameters, moments.first, scale, -rate / (1 - b1**step))
 

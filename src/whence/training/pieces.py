@@ -131,6 +131,13 @@ def pieces(
     return Pieces(documents[owner].astype(np.int64), start.astype(np.int64), stop.astype(np.int64))
 
 
+def framed_starts(corpus: Documents) -> Int[np.ndarray, " document_and_end"]:
+    """Where each framed document begins when all are laid one after the other, and the end."""
+    frame = len(corpus.start_tokens) + len(corpus.end_tokens)
+    lengths = np.diff(np.asarray(corpus.offsets)) + frame
+    return np.concatenate([[0], np.cumsum(lengths)])
+
+
 def piece_tokens(corpus: Documents, wanted: Pieces) -> Int[np.ndarray, " token"]:
     """The tokens of pieces, one piece after the other."""
     before, lengths = len(corpus.start_tokens), wanted.lengths

@@ -1,4 +1,4 @@
-"""Training again with other document weights, once or many times, here or in workers.
+"""Training again with other document weights.
 
 The weight of a document acts from the first step that sees the document. Up to there a
 replay repeats the run bit by bit, so it starts from the run's last checkpoint before, and
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from whence.core.arrays import save_array
 from whence.core.environment import versions
 from whence.core.errors import RunError
 from whence.core.locks import hold
-from whence.core.progress import bar
 from whence.core.records import building, digest, write_bytes, write_json
 from whence.training.architectures import build_module
 from whence.training.checkpoints import State, folder_name, load_checkpoint
@@ -32,7 +30,7 @@ from whence.training.loop import CHECKPOINTS, Task, advance, finish, latest, res
 from whence.training.numerics import DTYPES, machine, numerics
 from whence.training.order import Order, draw_order
 from whence.training.pieces import pieces
-from whence.training.replay import MODEL, RECORD, WEIGHTS, Replay, open_replay
+from whence.training.replay import MODEL, RECORD, WEIGHTS
 from whence.training.run import REPLAYS, Run
 
 PROBED = 4
@@ -49,6 +47,7 @@ class Wanted:
         late: whether weights act only from `start` on although they matter earlier.
         seed: of another initialisation and order, or None.
         keep_checkpoints: keep the states in between.
+        stacked: made in a stack whose bits are not those of a replay made alone.
     """
 
     weights: Float[np.ndarray, " document"]
@@ -56,6 +55,7 @@ class Wanted:
     late: bool
     seed: int | None
     keep_checkpoints: bool
+    stacked: bool = False
 
     def record(self, run: Run) -> dict[str, Any]:
         """What is written to `replay.json`."""
@@ -70,6 +70,7 @@ class Wanted:
             "seed": self.seed,
             "keep_checkpoints": self.keep_checkpoints,
             "steps": run.steps,
+            **({"stacked": True} if self.stacked else {}),
         }
 
     def place(self, run: Run) -> Path:
@@ -117,37 +118,6 @@ def want(
     return Wanted(weights, start, start >= matters, None, keep_checkpoints)
 
 
-def replay_many(
-    run: Run,
-    weights: Sequence[Float[np.ndarray, " document"]],
-    workers: int | None,
-    *,
-    start: int | None,
-    seed: int | None,
-    keep_checkpoints: bool,
-) -> list[Replay]:
-    """Make or open replays; see `Run.replay_many`."""
-    first_steps = run._first_steps
-    options: dict[str, Any] = {"start": start, "seed": seed, "keep_checkpoints": keep_checkpoints}
-    wanted = [want(run, w, first_steps, **options) for w in weights]
-    places = [w.place(run) for w in wanted]
-    missing = {p: w for p, w in zip(places, wanted, strict=True) if not p.is_dir()}
-    if workers is None:
-        workers = max(1, len(os.sched_getaffinity(0)) // run.recipe.threads)
-    if missing:
-        check_same_bits(run)
-    if min(workers, len(missing)) > 1:
-        from whence.training.workers import make_in_workers  # noqa: PLC0415  (workers make replays)
-
-        make_in_workers(run, list(missing.values()), min(workers, len(missing)))
-    else:
-        with bar("replays", len(missing), unit="replay") as shown:
-            for one in missing.values():
-                make_replay(run, one)
-                shown.update()
-    return [open_replay(p, run.checkpoints) for p in places]
-
-
 def check_same_bits(run: Run) -> None:
     """See that this machine and these versions give the numbers that the run recorded.
 
@@ -190,17 +160,25 @@ def make_replay(run: Run, wanted: Wanted) -> Path:
         BusyError: another process makes it.
     """
     place = wanted.place(run)
-    work = place.with_name(f".{place.name}.work")
+    work = workplace(run, wanted)
     with hold(work), numerics(run.recipe):
         if not place.is_dir():
-            task = _task(run, wanted, work)
-            finish(task, _state(run, wanted, task))
-            _seal(run, wanted, work, place)
+            task = task_of(run, wanted)
+            found = latest(work)
+            finish(task, begin(run, wanted, task) if found is None else resume(task, found))
+            seal(run, wanted)
     shutil.rmtree(work, ignore_errors=True)
     return place
 
 
-def _task(run: Run, wanted: Wanted, work: Path) -> Task:
+def workplace(run: Run, wanted: Wanted) -> Path:
+    """Where a replay lies while it is made."""
+    place = wanted.place(run)
+    return place.with_name(f".{place.name}.work")
+
+
+def task_of(run: Run, wanted: Wanted) -> Task:
+    """What is to be done for a replay."""
     plan = run.plan
     if wanted.seed is not None:
         plan = replace(plan, recipe=replace(plan.recipe, seed=wanted.seed))
@@ -211,21 +189,34 @@ def _task(run: Run, wanted: Wanted, work: Path) -> Task:
         corpus=run.corpus(),
         order=run.order if wanted.seed is None else _order(run, wanted.seed),
         weights=weights.to(plan.recipe.device),
-        folder=work,
+        folder=workplace(run, wanted),
         kept=frozenset(kept | {plan.steps}),
         what="replay",
     )
 
 
-def _state(run: Run, wanted: Wanted, task: Task) -> State:
+def step_of(wanted: Wanted, task: Task) -> int:
+    """The step that a replay stands at, or will begin from."""
     found = latest(task.folder)
-    if found is not None:
-        return resume(task, found)
+    return wanted.start if found is None else int(found.name.removeprefix("step-"))
+
+
+def begin(run: Run, wanted: Wanted, task: Task, state: State | None = None) -> State:
+    """Write the journal up to where a replay starts, and load the state there.
+
+    Args:
+        run: the run.
+        wanted: a replay of which there is nothing yet.
+        task: what is to be done for it.
+        state: the same, if it was loaded already.
+    """
     if wanted.seed is not None:
         (task.folder / JOURNAL).unlink(missing_ok=True)
-        return State.fresh(build_module(task.plan.recipe, task.corpus))
+        return State.fresh(build_module(task.plan.recipe, task.corpus)) if state is None else state
     lines = (run.path / JOURNAL).read_bytes().split(b"\n")[: wanted.start]
     write_bytes(task.folder / JOURNAL, b"".join(line + b"\n" for line in lines))
+    if state is not None:
+        return state
     return load_checkpoint(run.checkpoint(wanted.start).path, task.plan.recipe)
 
 
@@ -243,16 +234,29 @@ def _order(run: Run, seed: int) -> Order:
     )
 
 
-def _seal(run: Run, wanted: Wanted, work: Path, place: Path) -> None:
+def seal(run: Run, wanted: Wanted) -> None:
+    """Give a replay whose steps are all made its name."""
+    place, work = wanted.place(run), workplace(run, wanted)
     with building(place) as temporary:
         save_array(temporary / WEIGHTS, wanted.weights)
         write_json(temporary / RECORD, wanted.record(run))
         shutil.copyfile(work / JOURNAL, temporary / JOURNAL)
         checkpoints = work / CHECKPOINTS
-        shutil.copytree(checkpoints / folder_name(run.steps), temporary / MODEL)
+        shutil.copytree(
+            checkpoints / folder_name(run.steps), temporary / MODEL, copy_function=_link
+        )
         if wanted.keep_checkpoints:
             shutil.copytree(
                 checkpoints,
                 temporary / CHECKPOINTS,
+                copy_function=_link,
                 ignore=shutil.ignore_patterns(folder_name(run.steps)),
             )
+
+
+def _link(source: str, place: str) -> None:
+    """A second name for a file that nothing writes to again; a copy where there are no links."""
+    try:
+        os.link(source, place)
+    except OSError:
+        shutil.copy2(source, place)

@@ -31,14 +31,18 @@ References:
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from whence.core.errors import RunError
 from whence.core.progress import Bar, bar
@@ -49,10 +53,42 @@ from whence.training.loop import advance
 from whence.training.losses import batch_loss
 from whence.training.numerics import DTYPES, numerics
 from whence.training.optimizer import Moments, clip, pull_back_adamw, pull_back_clip
+from whence.training.pieces import framed_starts
+from whence.training.replay import Replay
 from whence.training.run import Run
+from whence.training.unfinished import UNFINISHED, go_on, key_of, save_now_and_then, states_of
 
 GRADIENT_MEMORY = 1 << 30
 """Bytes for kept states, when nobody says otherwise."""
+
+
+@runtime_checkable
+class Splitting(Protocol):
+    """Tells what documents do by way of each part's gradient."""
+
+    def __call__(
+        self, module: nn.Module, batch: Batch, through: Mapping[str, Tensor]
+    ) -> Float[Tensor, "behavior part document"]:
+        """< direction, gradient of each document's share in the loss >, by part.
+
+        Args:
+            module: at the parameters where gradients are taken.
+            batch: its documents numbered from 0 among themselves.
+            through: for each parameter, by its name, a direction a behavior.
+        """
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Split:
+    """How products with documents' gradients fall apart over parts of the model.
+
+    Attributes:
+        parts: their names.
+        told: what gives all of them for one batch.
+    """
+
+    parts: tuple[str, ...]
+    told: Splitting
 
 
 @dataclass(eq=False, slots=True)
@@ -65,68 +101,120 @@ class _Adjoint:
 
 
 @dataclass(eq=False, slots=True)
-class _Reversal:
+class Reversal:
+    """A pass on its way back.
+
+    Attributes:
+        run: the run.
+        weights: the loss weight of each document.
+        adjoint: derivatives of each behavior by the state after step `at`.
+        parts: numbers of the parameters of each part.
+        split: gives all parts of a step at once.
+        found: what was found of the steps after `at`.
+        slots: states that may be held.
+        shown: the progress.
+        at: the step that was reached.
+        place: where it is kept meanwhile.
+        saved: when it last was.
+        starts: where each framed document's tokens begin in `found`; None for documents.
+    """
+
     run: Run
     weights: Float[Tensor, " document"]
     adjoint: _Adjoint
     parts: list[list[int]]
-    found: Float[np.ndarray, "behavior part document"]
+    split: Split | None
+    found: Float[np.ndarray, "behavior part column"]
     slots: int
     shown: Bar
+    at: int
+    place: Path
+    saved: float
+    starts: Int[np.ndarray, " start"] | None = None
 
 
 def weight_gradients(
     run: Run,
     finals: Mapping[str, Float[Tensor, " behavior *shape"]],
     *,
+    at: Replay | None = None,
     parts: Mapping[str, Sequence[str]] | None = None,
+    split: Split | None = None,
+    tokens: bool = False,
     memory: int = GRADIENT_MEMORY,
-) -> Float[np.ndarray, "behavior part document"]:
+) -> Float[np.ndarray, "behavior part column"]:
     """The derivative of functions of a run's final parameters by each document's loss weight.
+
+    Every few minutes what was found so far is kept in the run's folder; killed, the same call
+    goes on from there.
 
     Args:
         run: a finished run that Whence trained.
         finals: for each trained parameter, by its name, the derivative of every function with
             respect to its final value.
+        at: a replay of the run with its states in between, where the weights are not 1.
         parts: names of parameters by part of the model; each part gets what documents did
             through its own parameters' gradients, and parts that hold every parameter once add
             up to the whole. Each costs one more pass a step and behavior. None means one part,
             the whole model.
+        split: in place of `parts`, gives all parts of a step at once; the whole model then
+            comes first.
+        tokens: by the loss weight of every token in place of every document's. The last axis
+            then holds the framed documents (`whence.training.pieces`) one after the other, each
+            value at the token that is predicted; a document's values add up to its own.
         memory: bytes for states that are kept; more means fewer steps made twice. At least
             three states are held, whatever it says.
 
     Returns:
-        At all weights 1, in the functions' unit: by how much each rises per unit of weight.
+        In the functions' unit: by how much each rises per unit of weight.
 
     Raises:
-        RunError: the run is not finished, or was recorded from somebody else's loop; or a
-            parameter has no derivative, or a part names one that is not trained.
+        RunError: the run is not finished, or was recorded from somebody else's loop; a
+            parameter has no derivative, or a part names one that is not trained; or the replay
+            is one of another seed or without its states.
     """
     run.replay_is_possible()
-    n_behaviors, n_documents = len(next(iter(finals.values()))), run.corpus().n_documents
+    if tokens and split is not None:
+        raise RunError(
+            "weight_gradients",
+            expected="tokens, or a split",
+            got="both",
+            fix="Name `parts` in the place of the split.",
+        )
+    starts = framed_starts(run.corpus()) if tokens else None
+    states = states_of(run, at)
     with numerics(run.recipe), bar("back through the run", run.steps, "step") as shown:
-        last = load_checkpoint(run.checkpoint(run.steps).path, run.recipe)
+        last = load_checkpoint(states[run.steps], run.recipe)
         numbered = _numbered(last, parts)
-        job = _Reversal(
+        count = len(numbered) or 1 + (0 if split is None else len(split.parts))
+        weights = np.ones(run.corpus().n_documents) if at is None else at.weights
+        columns = len(weights) if starts is None else int(starts[-1])
+        job = Reversal(
             run=run,
-            weights=torch.ones(
-                n_documents, dtype=DTYPES[run.recipe.dtype], device=run.recipe.device
-            ),
+            weights=torch.as_tensor(weights, dtype=DTYPES[run.recipe.dtype]).to(run.recipe.device),
             adjoint=_at_the_end(last, finals),
             parts=numbered,
-            found=np.zeros((n_behaviors, len(numbered) or 1, n_documents)),
+            split=split,
+            found=np.zeros((len(next(iter(finals.values()))), count, columns)),
+            starts=starts,
             slots=max(3, memory // _bytes(last)),
             shown=shown,
+            at=run.steps,
+            place=run.path / UNFINISHED / key_of(run, weights, finals, parts, split, tokens),
+            saved=time.perf_counter(),
         )
-        kept = sorted({c.step for c in run.checkpoints})
-        for start, stop in reversed(list(pairwise(kept))):
-            _back(job, load_checkpoint(run.checkpoint(start).path, run.recipe), stop)
+        go_on(job)
+        for start, stop in reversed(list(pairwise(sorted(states)))):
+            if start < job.at:
+                state = load_checkpoint(states[start], run.recipe)
+                _back(job, state, min(stop, job.at))
+        shutil.rmtree(job.place, ignore_errors=True)
     return job.found
 
 
 def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[list[int]]:
     """Each part's parameters by their number; none at all where the whole is asked for."""
-    names = [n for n, p in state.module.named_parameters() if p.requires_grad]
+    names = _names(state)
     number = {name: i for i, name in enumerate(names)}
     for part, members in (parts or {}).items():
         for name in members:
@@ -140,8 +228,13 @@ def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[l
     return [[number[name] for name in members] for members in (parts or {}).values()]
 
 
+def _names(state: State) -> list[str]:
+    """Of the trained parameters."""
+    return [n for n, p in state.module.named_parameters() if p.requires_grad]
+
+
 def _at_the_end(last: State, finals: Mapping[str, Tensor]) -> _Adjoint:
-    names = [n for n, p in last.module.named_parameters() if p.requires_grad]
+    names = _names(last)
     missing = [n for n in names if n not in finals]
     if missing:
         raise RunError(
@@ -158,7 +251,7 @@ def _at_the_end(last: State, finals: Mapping[str, Tensor]) -> _Adjoint:
     )
 
 
-def _back(job: _Reversal, state: State, stop: int) -> None:
+def _back(job: Reversal, state: State, stop: int) -> None:
     """From the adjoint after step `stop` to the one before the step after `state`."""
     length = stop - state.step
     if length <= job.slots:
@@ -179,17 +272,16 @@ def _back(job: _Reversal, state: State, stop: int) -> None:
         _back(job, _restore(state, beginning), end)
 
 
-def _forward(job: _Reversal, state: State) -> None:
+def _forward(job: Reversal, state: State) -> None:
     batch = job.run.batch(state.step + 1).to(job.run.recipe.device)
     advance(state, batch, job.weights, job.run.plan)
 
 
-def _pull_back(job: _Reversal, state: State) -> None:
+def _pull_back(job: Reversal, state: State) -> None:
     """Move the adjoint over the one step that starts from `state`."""
     plan, step = job.run.plan, state.step + 1
     batch = job.run.batch(step).to(job.run.recipe.device)
-    documents, local = _documents(batch)
-    weights = job.weights[documents].clone().requires_grad_()
+    columns, weights, local = _weighed(job, batch)
     if plan.dropout:
         torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
     loss = batch_loss(state.module, local, weights)
@@ -209,13 +301,21 @@ def _pull_back(job: _Reversal, state: State) -> None:
             mine[behavior] += product
         by_document = _by_part(job, raw, through, weights, behavior) or [curved[-1]]
         for part, found in enumerate(by_document):
-            job.found[behavior, part, documents.cpu().numpy()] += found.double().cpu().numpy()
-    job.adjoint = here
+            # A document may stand twice in a step, where one pass ends and the next begins.
+            np.add.at(job.found[behavior, part], columns, found.double().cpu().numpy())
+    if job.split is not None:
+        if plan.dropout:
+            torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
+        directions = dict(zip(_names(state), through, strict=True))
+        by_part = job.split.told(state.module, local, directions)
+        job.found[:, 1:, columns] += by_part.cpu().numpy()
+    job.adjoint, job.at = here, state.step
     job.shown.update()
+    save_now_and_then(job)
 
 
 def _by_part(
-    job: _Reversal,
+    job: Reversal,
     raw: Sequence[Tensor],
     through: Sequence[Tensor],
     weights: Float[Tensor, " seen"],
@@ -240,7 +340,7 @@ def _by_part(
 
 
 def _through_the_update(
-    job: _Reversal, state: State, raw: Sequence[Tensor], step: int
+    job: Reversal, state: State, raw: Sequence[Tensor], step: int
 ) -> tuple[_Adjoint, list[Tensor]]:
     """The adjoint before a step as far as its gradient stays what it is, and that by the gradient.
 
@@ -274,13 +374,28 @@ def _through_the_update(
     return _Adjoint(p, m, v), pull_back_clip(g, raw, plan.recipe.clip)
 
 
-def _documents(batch: Batch) -> tuple[Int[Tensor, " seen"], Batch]:
-    """The documents of a batch, and the batch with its documents numbered among them."""
-    real = batch.documents >= 0
-    seen, numbers = torch.unique(batch.documents[real], return_inverse=True)
-    local = torch.full_like(batch.documents, -1)
-    local[real] = numbers
-    return seen, replace(batch, documents=local)
+def _weighed(
+    job: Reversal, batch: Batch
+) -> tuple[Int[np.ndarray, " weight"], Float[Tensor, " weight"], Batch]:
+    """What has a loss weight of its own in a batch: its documents, or its predicted tokens.
+
+    Returns:
+        Their columns in what is found, their weights as leaves, and the batch with each token's
+        document replaced by the number of its weight.
+    """
+    owner = batch.documents
+    local = torch.full_like(owner, -1)
+    if job.starts is None:
+        real = owner >= 0
+        seen, local[real] = torch.unique(owner[real], return_inverse=True)
+        columns = seen.cpu().numpy()
+    else:
+        real = batch.predicts
+        seen = owner[real]
+        local[real] = torch.arange(len(seen), device=owner.device)
+        columns = job.starts[seen.cpu().numpy()] + batch.framed[real].cpu().numpy() + 1
+    leaves = job.weights[seen].clone().requires_grad_()
+    return columns, leaves, replace(batch, documents=local)
 
 
 def _bytes(state: State) -> int:

@@ -283,6 +283,8 @@ class Run:
         start: int | None = None,
         seed: int | None = None,
         keep_checkpoints: bool = False,
+        engine: str = "processes",
+        stack: int | None = None,
     ) -> list[Replay]:
         """Train again with other document weights, once for each.
 
@@ -297,17 +299,40 @@ class Run:
                 With a later one the weights act only from there on.
             seed: of another initialisation and order, to average over; None means the run's.
             keep_checkpoints: keep the states in between too.
+            engine: what makes them: "processes", "ray" or "serial" (`whence.core.engines`).
+            stack: replays that are made as one computation; 1 makes each alone, None stacks
+                where that measured faster (`whence.training.stacked`).
 
         Raises:
-            RunError: the run is not finished, was not trained by Whence, or a weight is wrong.
+            RunError: the run is not finished, was not trained by Whence, a weight is wrong, or
+                it cannot be stacked.
             BusyError: another process makes the same replay.
         """
-        from whence.training.replays import replay_many  # noqa: PLC0415  (replays open runs)
+        from whence.training.many import replay_many  # noqa: PLC0415  (replays open runs)
 
         self.replay_is_possible()
         return replay_many(
-            self, weights, workers, start=start, seed=seed, keep_checkpoints=keep_checkpoints
+            self,
+            weights,
+            workers,
+            start=start,
+            seed=seed,
+            keep_checkpoints=keep_checkpoints,
+            engine=engine,
+            stack=stack,
         )
+
+    def stacked_apart(self, stack: int | None = None) -> bool:
+        """Whether replays are made in stacks whose last bits are not those of single ones.
+
+        They are then kept apart from those that were made alone.
+
+        Args:
+            stack: as in `replay_many`.
+        """
+        from whence.training.stacked import stacked_apart  # noqa: PLC0415  (as above)
+
+        return stacked_apart(self, stack)
 
     def replay_is_possible(self) -> None:
         """See that the run can be made again.

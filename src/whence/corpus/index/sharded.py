@@ -73,17 +73,16 @@ class ShardedIndex(Derived):
         self, queries: Sequence[Tokens] | Integer[np.ndarray, "query token"]
     ) -> Int64[np.ndarray, " query"]:
         """The counts of many sequences; fastest for an array with one in each row."""
-        together = isinstance(queries, np.ndarray)
-        asked: Any = queries.reshape(-1) if together else list(queries)
+        rows = queries if isinstance(queries, np.ndarray) else None
+        asked: Any = list(queries) if rows is None else rows.reshape(-1)
         total = np.zeros(len(queries), np.int64)
         for shard in self.shards:
             found = np.empty(len(queries), np.int64)
             with self._faults():
-                if together:
-                    length = queries.shape[1]
-                    shard.suffixes.count_rows(asked, length, found, self.threads)
-                else:
+                if rows is None:
                     shard.suffixes.count_each(asked, found, self.threads)
+                else:
+                    shard.suffixes.count_rows(asked, rows.shape[1], found, self.threads)
             total += found
         return total
 

@@ -18,6 +18,7 @@ from whence.explain.report.corpus import corpus_section
 from whence.explain.report.documents import documents_section
 from whence.explain.report.making import making_section
 from whence.explain.report.prompt import prompt_section
+from whence.explain.report.shaped import shaped_section
 
 
 def write_report(record: dict[str, Any], path: Path) -> None:
@@ -54,6 +55,7 @@ def render(record: Record) -> str:
         prompt_section(record),
         components_section(record),
         documents_section(record),
+        shaped_section(record),
         checks_section(record),
         corpus_section(record),
         making_section(record),

@@ -1,0 +1,112 @@
+"""Judge a setting's scores, ours and the peers', by one bank: the table of docs/benchmarks.
+
+    python benchmarks/documents_judged.py --setting world --folder DIR --shares 0.005,0.01,0.02
+
+Reads what `documents_scored.py`, `documents_bank.py` and the peers' scripts left in the folder;
+prints JSON, and with --markdown a table. A datamodel of the bank is fitted here, cross-fitted.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from documents_settings import Setting, options, setting
+
+from whence.core import Cost, Coverage, Scores
+from whence.core.errors import DamagedError
+from whence.core.records import write_json
+from whence.explain import JudgeSettings, judge_documents
+from whence.interventions import Bank, open_bank
+
+
+def main() -> None:
+    parser = options()
+    parser.description = __doc__
+    parser.add_argument("--shares", default="", help="of the documents, removed for real")
+    parser.add_argument("--methods", default="datamodel", help="scored here; '' for none")
+    parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--output", type=Path, default=None)
+    chosen = parser.parse_args()
+    found = setting(chosen.setting, chosen.recipe, chosen.folder, chosen.size)
+    name = f"{chosen.setting}-{chosen.recipe}"
+    bank = open_bank(chosen.folder / f"{name}-bank", found.run, workers=1)
+    ours = saved(chosen.folder / f"{name}-scores")
+    blind = {s.method: s for s in saved(chosen.folder / f"{name}-blind-scores")}
+    theirs = [peer(p, found, bank) for p in peers(chosen.folder / f"{name}-handoff")]
+    asked = found.behaviors[: chosen.behaviors]
+    judged = judge_documents(
+        bank,
+        asked,
+        [method for method in chosen.methods.split(",") if method],
+        given=[*ours, *theirs],
+        blind=blind,
+        truth=found.truth and found.truth[: len(asked)],
+        settings=JudgeSettings(shares=tuple(float(s) for s in chosen.shares.split(",") if s)),
+    )
+    record = judged.to_json()
+    processor = {s.method: s.settings.get("processor_seconds") for s in [*ours, *theirs]}
+    for row, one in zip(record["rows"], judged.rows, strict=True):
+        row["processor_seconds"] = processor.get(row["method"])
+        row["lds_by_behavior"] = np.round(one.agreement.by_behavior, 3).tolist()
+    if chosen.output is not None:
+        write_json(chosen.output, record)
+    print(table(record) if chosen.markdown else json.dumps(record, indent=1))
+
+
+def saved(folder: Path) -> list[Scores]:
+    if not folder.exists():
+        return []
+    return [Scores.load(p) for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
+
+
+def peers(folder: Path) -> list[Path]:
+    return [p.parent for p in sorted(folder.glob("*/scores.json"))]
+
+
+def peer(folder: Path, found: Setting, bank: Bank) -> Scores:
+    """A peer's scores; it was given the documents in the corpus's order."""
+    record = json.loads((folder / "scores.json").read_text())
+    ids = json.loads((folder.parent / "ids.json").read_text())
+    if ids != [cause.id for cause in bank.causes]:
+        raise DamagedError(
+            str(folder),
+            expected="the documents of this bank",
+            got="others",
+            fix="Hand the setting over again, and run the peer again.",
+        )
+    return Scores(
+        values=np.load(folder / "values.npy"),
+        behaviors=found.behaviors,
+        causes=bank.causes,
+        method=record["method"],
+        estimand="additive",
+        unit="rank",
+        settings=record,
+        cost=Cost(seconds=record["seconds"]),
+        coverage=Coverage(record.get("covers", "what the peer covers by default"), 1.0),
+    )
+
+
+def table(record: dict) -> str:
+    shares = [r["share"] for r in record["rows"][0]["loss_rise"]]
+    heads = ["method", "LDS", "95 %", "blind"]
+    heads += [f"fall, top {share:.1%}" for share in shares] + ["recall", "CPU s", "MB"]
+    lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
+    for row in sorted(record["rows"], key=lambda r: -r["lds"]):
+        blind = row["sanity"].get("before training")
+        cells = [f"`{row['method']}`", f"{row['lds']:.3f}"]
+        cells += ["{:.2f} to {:.2f}".format(*row["interval"])]
+        cells += ["" if blind is None else f"{blind['lds']:.2f}"]
+        cells += [f"{r['measured']:.2f} ({r['control']:.2f})" for r in row["loss_rise"]]
+        cells += ["" if row["recall"] is None else f"{row['recall']:.2f}"]
+        spent = row["processor_seconds"]
+        cells += [f"{row['seconds'] if spent is None else spent:.1f}"]
+        cells += ["" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}"]
+        lines.append(" | ".join(cells))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
