@@ -8,11 +8,8 @@
     bank       train a run again on random subsets of its documents
     scores     scores from another program, made readable
     judge      methods beside one another, judged by a bank
-<<<<<<< HEAD
-    solve      programs, answers: reasoning that can be checked
-=======
+    solve      programs, answers, logic, paths: reasoning that can be checked
     memorization   what seeing documents did to the model's grasp of them
->>>>>>> be2a535bc1196558f4802feb7faccf13d2bf387c
     demo       all of it on this machine
     check      read every byte of a folder and compare it with its manifest
 
@@ -39,11 +36,8 @@ from whence.cli.explain import explain
 from whence.cli.judge import judge
 from whence.cli.memorization import memorization
 from whence.cli.ngrams import perplexity, sample, tree
-<<<<<<< HEAD
-from whence.cli.solve import app as solve
-=======
 from whence.cli.scores import scores
->>>>>>> be2a535bc1196558f4802feb7faccf13d2bf387c
+from whence.cli.solve import app as solve
 from whence.cli.statistics import dedup, filter_documents, stats
 from whence.cli.tasks import contamination, decontaminate, facts, novelty, tasks
 from whence.cli.trace import trace
@@ -73,12 +67,9 @@ app.command("train")(train)
 app.command("explain")(explain)
 app.command("bank")(bank)
 app.command("judge")(judge)
-<<<<<<< HEAD
 app.add_typer(solve, name="solve", help="Reasoning that can be checked.")
-=======
 app.command("scores")(scores)
 app.command("memorization")(memorization)
->>>>>>> be2a535bc1196558f4802feb7faccf13d2bf387c
 app.command("demo")(demo)
 app.command("check")(check)
 
