@@ -39,6 +39,8 @@ ORDER = [
     "record_a_trainer.py",
     "explain_a_behavior.py",
     "read_a_record.py",
+    "solve_logic.py",
+    "rank_by_paths.py",
     "reproduce_a_result.py",
     "explain_a_checkpoint.py",
     "find_a_circuit.py",

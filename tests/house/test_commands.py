@@ -110,6 +110,11 @@ MISTAKES = [
     ["solve", "answers", "nowhere.json"],
     ["solve", "answers", "nowhere.json", "said.json"],
     ["solve", "answers", "nowhere.json", "--constant", "--dataset", "squad"],
+    ["solve", "logic", "nowhere.json", "--dataset", "ProntoQA"],
+    ["solve", "logic", "nowhere.json", "--dataset", "Pronto"],
+    ["solve", "logic", "nowhere.json", "--dataset", "FOLIO", "--wide", "--as-released"],
+    ["solve", "paths", "nowhere", "--max-length", "2"],
+    ["solve", "paths", ".", "--max-length", "0"],
     ["check", "nowhere"],
     ["check", "."],
 ]

@@ -10,7 +10,7 @@
     scores     scores from another program, made readable
     judge      methods beside one another, judged by a bank
     memorization   what seeing documents did to the model's grasp of them
-    solve      programs, answers: reasoning that can be checked
+    solve      programs, answers, logic, paths: reasoning that can be checked
     demo       all of it on this machine
     check      read every byte of a folder and compare it with its manifest
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import typer
 
 from whence.cli.solve_answers import answers
+from whence.cli.solve_logic import logic
+from whence.cli.solve_paths import paths
 from whence.cli.solve_programs import programs
 
 app = typer.Typer(
@@ -14,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_SOLVERS: tuple[Callable[..., None], ...] = (programs, answers)
+_SOLVERS: tuple[Callable[..., None], ...] = (answers, logic, paths, programs)
 for _command in _SOLVERS:
     app.command(_command.__name__)(_command)
 

@@ -10,6 +10,8 @@
     │   ├── InterventionError   a cause that does not exist, or a removal that touched nothing
     │   ├── MethodError         an unknown method, or one that does not fit the causes
     │   ├── RunError            a recorded training that cannot be opened, resumed or replayed
+    │   ├── LogicError          a logic program that cannot be read or solved
+    │   ├── GraphError          triples, rules or queries that do not fit together
     │   ├── PlanError           a budget or a plan that cannot be carried out
     │   ├── SandboxError        untrusted programs cannot be contained here
     │   ├── ClientError         a language model that cannot be asked, or has not answered
@@ -85,6 +87,14 @@ class MethodError(UserError):
 
 class RunError(UserError):
     """A recorded training that cannot be opened, resumed or replayed."""
+
+
+class LogicError(UserError):
+    """A logic program that cannot be read or solved."""
+
+
+class GraphError(UserError):
+    """Triples, rules or queries of a knowledge graph that do not fit together."""
 
 
 class PlanError(UserError):

@@ -3,6 +3,8 @@
 clients    a prompt in, completions out: a local model, a server, a recording; every call kept
 sandbox    untrusted programs, run so that they can do nothing but compute
 programs   Program of Thoughts: programs out of completions, run, read, compared
+logic      logic programs in five formats: parsed, solved, proved; problems with known proofs
+paths      knowledge graphs: random walks, and ranking by the paths that lead to an answer
 answers    typed answers and spans, scored as their data sets score them
 search     sampling and search over steps, on any client
 
