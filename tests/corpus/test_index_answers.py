@@ -75,6 +75,7 @@ def test_longest_matches(tmp_path_factory, question, shortest):
     index, brute, query = asked(tmp_path_factory, question)
     lengths = [brute.longest(query, start) for start in range(len(query))]
     found = index.longest_matches(query)
+    assert index.longest(query).tolist() == found.lengths.tolist()
     assert found.lengths.tolist() == lengths
     counts = [brute.count(query[s : s + n]) if n else 0 for s, n in enumerate(lengths)]
     assert found.counts.tolist() == counts

@@ -125,8 +125,11 @@ class Index(Protocol):
     def next(self, tokens: Tokens) -> Following:
         """What follows a sequence; for the empty one, how often each token occurs."""
 
+    def longest(self, tokens: Tokens) -> Int64[np.ndarray, " token"]:
+        """The length of the longest stretch that occurs from each token of a query on."""
+
     def longest_matches(self, tokens: Tokens) -> LongestMatches:
-        """The longest stretch that occurs from each token of a query on."""
+        """The same with their counts, which take most of the time."""
 
     def maximal_matches(self, tokens: Tokens, shortest: int = 1) -> list[Match]:
         """Stretches of a query that occur and lie in no longer one that does, in order."""

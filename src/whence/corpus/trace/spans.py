@@ -94,7 +94,7 @@ def candidates(corpus: Corpus, index: Index, text: str, settings: TraceSettings)
     """
     found: dict[tuple[int, int], set[Tokens]] = {}
     first, *others = readings(corpus, text)
-    longest = index.longest_matches(first.tokens).lengths
+    longest = index.longest(first.tokens)
     heads = [(other, _of_head(index, other, first, longest)) for other in others]
     for reading, lengths in [(first, longest), *heads]:
         for start, end in _token_spans(text, reading, lengths, settings):
@@ -124,7 +124,7 @@ def _of_head(
     stop = meet + (int(longest[len(first.tokens) - agree]) if agree else 0)
     lengths = np.zeros(len(other.tokens), np.int64)
     if meet:
-        lengths[:meet] = index.longest_matches(other.tokens[:stop]).lengths[:meet]
+        lengths[:meet] = index.longest(other.tokens[:stop])[:meet]
     return lengths
 
 
