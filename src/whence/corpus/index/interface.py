@@ -16,8 +16,7 @@ from jaxtyping import Bool, Float64, Int64, Integer
 Tokens = Sequence[int] | Integer[np.ndarray, " token"]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """Where a token sequence begins.
 
     Attributes:

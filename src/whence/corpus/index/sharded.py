@@ -269,8 +269,7 @@ def merged(parts: Sequence[Following]) -> Following:
 
 def _occurrences(shard: Shard, places: Int64[np.ndarray, " place"]) -> list[Occurrence]:
     documents, offsets = shard.addresses(places)
-    pairs = zip(documents.tolist(), offsets.tolist(), strict=True)
-    return [Occurrence(document, offset) for document, offset in pairs]
+    return list(map(Occurrence, documents.tolist(), offsets.tolist()))
 
 
 def _reopen(
