@@ -25,7 +25,7 @@ from whence.corpus.statistics import (
     fit_zipf,
     measure,
     ngrams,
-    repeats,
+    runs,
     statistics_page,
     top_ngrams,
     windows,
@@ -66,7 +66,7 @@ def tokens_of(corpus):
     return [corpus.tokens[a:b].tolist() for a, b in bounds]
 
 
-def runs(tokens, n):
+def pieces(tokens, n):
     return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
 
@@ -74,9 +74,16 @@ def runs(tokens, n):
 def small_blocks(monkeypatch):
     """Everything that is done a block at a time, in blocks of a few tokens."""
     monkeypatch.setattr(windows, "_BLOCK", 7)
-    monkeypatch.setattr(ngrams, "_AT_ONCE", 3)
-    monkeypatch.setattr(ngrams, "_BUCKET_BITS", 3)
-    monkeypatch.setattr(repeats, "_AT_ONCE", 9)
+    monkeypatch.setattr(ngrams, "_BLOCK", 3)
+    monkeypatch.setattr(runs, "_AT_ONCE", 9)
+
+
+@pytest.fixture(params=[64, 3])
+def numbers(request, monkeypatch):
+    """The numbers of runs as they are, and so poor that most runs share theirs with others."""
+    whole = windows.window_numbers
+    poor = lambda tokens, n: whole(tokens, n) & np.uint64((1 << request.param) - 1)  # noqa: E731
+    monkeypatch.setattr(windows, "window_numbers", poor)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 13, 64])
@@ -84,7 +91,7 @@ def test_a_window_number_is_the_polynomial_of_its_tokens(n):
     tokens = np.random.default_rng(n).integers(0, 1000, 200).astype(np.uint16)
     base, whole = windows._BASE, (1 << 64) - 1
     expected = []
-    for run in runs(tokens.tolist(), n):
+    for run in pieces(tokens.tolist(), n):
         value = 0
         for token in run:
             value = (value * base + token + 1) & whole
@@ -96,20 +103,41 @@ def test_a_window_number_is_the_polynomial_of_its_tokens(n):
 
 @MANY
 @given(texts=FEW_LETTERS, n=st.integers(1, 5), limit=st.integers(1, 8))
-def test_top_ngrams_are_those_of_a_counter(texts, n, limit, small_blocks):
+def test_top_ngrams_are_those_of_a_counter(texts, n, limit, small_blocks, numbers):
     corpus = in_memory(texts)
-    counted = Counter(run for tokens in tokens_of(corpus) for run in runs(tokens, n))
+    counted = Counter(run for tokens in tokens_of(corpus) for run in pieces(tokens, n))
     expected = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
     assert [(g.tokens, g.count) for g in top_ngrams(corpus, n, limit)] == expected
 
 
+@settings(MANY, max_examples=20)
+@given(texts=FEW_LETTERS, n=st.integers(2, 5), limit=st.integers(1, 8))
+def test_top_ngrams_of_an_index_are_the_same(tmp_path_factory, texts, n, limit):
+    corpus = build(tmp_path_factory, texts)
+    counted = top_ngrams(corpus, n, limit)
+    corpus.index()
+    assert ngrams._searched(corpus.index(), n, limit) == counted
+    assert top_ngrams(corpus, n, limit) == counted
+
+
+def test_a_search_that_takes_too_long_is_given_up(tmp_path_factory, monkeypatch):
+    corpus = build(tmp_path_factory, ["abcabcabd", "abce"])
+    corpus.index()
+    monkeypatch.setattr(ngrams, "_STEPS", 2)
+    assert ngrams._searched(corpus.index(), 3, 2) is None
+    assert [(bytes(g.tokens), g.count) for g in top_ngrams(corpus, 3, 2)] == [
+        (b"abc", 3),
+        (b"bca", 2),
+    ]
+
+
 @MANY
 @given(texts=FEW_LETTERS, length=st.integers(1, 6))
-def test_repeats_are_those_of_brute_force(texts, length, small_blocks):
+def test_repeats_are_those_of_brute_force(texts, length, small_blocks, numbers):
     corpus = in_memory(texts)
     places = {}
     for d, tokens in enumerate(tokens_of(corpus)):
-        for i, run in enumerate(runs(tokens, length)):
+        for i, run in enumerate(pieces(tokens, length)):
             places.setdefault(run, []).append((d, i))
     repeated = [set() for _ in texts]
     copied = [set() for _ in texts]

@@ -14,7 +14,7 @@ from whence.corpus.groups import group_by
 from whence.corpus.statistics.characters import CLASSES
 from whence.corpus.statistics.duplicates import Duplicates, clusters, find_duplicates
 from whence.corpus.statistics.measures import Measures, measure
-from whence.corpus.statistics.ngrams import top_ngrams
+from whence.corpus.statistics.ngrams import count_tokens, top_ngrams
 from whence.corpus.statistics.personal import PERSONAL
 from whence.corpus.statistics.repeats import Copy, Repeats, find_repeats
 from whence.corpus.statistics.words import WordCount, fit_zipf
@@ -190,11 +190,7 @@ def _personal(some: Measures) -> dict[str, dict[str, int]]:
 
 
 def _tokens(corpus: Corpus) -> dict[str, int]:
-    counts = np.zeros(corpus.vocabulary_size, np.int64)
-    step = 1 << 22
-    for start in range(0, corpus.n_tokens, step):
-        block = corpus.tokens[start : start + step]
-        counts += np.bincount(block, minlength=len(counts))
+    counts = count_tokens(corpus)
     used = int((counts > 0).sum())
     return {"vocabulary": corpus.vocabulary_size, "used": used, "once": int((counts == 1).sum())}
 
