@@ -16,6 +16,7 @@ from scipy import stats as distributions
 from tests.corpus.samples import TEXTS, documents
 from whence.corpus import BuildSettings, Corpus, RawDocument, build_from_documents
 from whence.corpus.lookup import words
+from whence.corpus.sketches import Sketcher, candidates
 from whence.corpus.statistics import (
     DescribeSettings,
     describe,
@@ -25,6 +26,7 @@ from whence.corpus.statistics import (
     fit_zipf,
     measure,
     ngrams,
+    personal,
     runs,
     statistics_page,
     top_ngrams,
@@ -263,6 +265,27 @@ def test_personal_data(kind, text, found):
     assert matches == ([] if found is None else [found])
 
 
+SHAPED = st.sampled_from(
+    ["a", "x@y.org", "@", ":", "::", "af01", "1", "12", "555", "-", " ", ".", "(", ")", "+", "\n"]  # noqa: RUF005
+    + ["GB82", "WEST", "1234", "4111", "\u0663", "078-05-1120", "\u00e9"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=st.lists(SHAPED, max_size=24))
+def test_personal_data_is_what_the_patterns_find_in_the_whole_text(parts):
+    text = "".join(parts)
+    everywhere = {
+        (kind, match.start(), match.end())
+        for kind, pattern in personal._PATTERNS.items()
+        for match in pattern.shape.finditer(text)
+        if pattern.accepts(match.group())
+    }
+    found = list(find_personal(text))
+    assert len(found) == len(set(found))
+    assert set(map(tuple, found)) == everywhere
+
+
 def test_masked_examples_hide_all_but_the_shape():
     assert mask("ada.l@mail.org") == "a**.*@****.***"
     assert luhn("79927398713")  # the example of the standard's own text
@@ -293,6 +316,38 @@ def test_duplicates_are_those_of_brute_force(tmp_path_factory):
     assert found.equal.tolist() == [texts.index(text) for text in texts]
     assert clusters(found.equal) == [[1, 4, 8]]
     assert clusters(found.near) == [[1, 4, 8], [2, 5, 6]]
+
+
+@pytest.mark.parametrize("length", [12, 60, 2000])
+def test_sketches_estimate_the_share_of_common_runs(length):
+    """Over many pairs: without bias, and as exact as 128 orders of the runs would be."""
+    random = np.random.default_rng(length)
+    sketcher, errors = Sketcher(), []
+    for _ in range(60):
+        mine = [str(n) for n in random.integers(0, 10**6, length)]
+        other = [*mine[: int(length * 0.85)], "x", *mine[int(length * 0.9) :]]
+        a, b = " ".join(mine), " ".join(other)
+        errors.append((sketcher(a) == sketcher(b)).mean() - jaccard(a, b))
+    assert abs(np.mean(errors)) < 4 * 0.5 / np.sqrt(128 * 60)
+    assert np.std(errors) < 1.3 * 0.5 / np.sqrt(128)
+
+
+def test_edited_copies_are_found():
+    """Copies with words changed here and there, against comparing all pairs."""
+    random = np.random.default_rng(4)
+    base = [[str(n) for n in random.integers(0, 500, length)] for length in [30, 300] * 40]
+    texts = [" ".join(words) for words in base]
+    for copy in base:
+        for k in random.integers(0, len(copy), max(1, len(copy) // 60)):
+            copy[k] = "edited"
+        texts.append(" ".join(copy))
+    sketches = np.array([Sketcher()(text) for text in texts])
+    found = set(candidates(sketches, 0.6))
+    pairs = itertools.combinations(range(len(texts)), 2)
+    true = {(i, j) for i, j in pairs if jaccard(texts[i], texts[j]) >= 0.6}
+    assert len(true) >= 70
+    assert len(true & found) >= 0.97 * len(true)
+    assert len(found) < 3 * len(true)
 
 
 LETTER = "Write to ada@example.org or call (202) 555-0143. " * 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt64
+from jaxtyping import Bool, Int64
 
 from whence.core.errors import CorpusError
 from whence.corpus.statistics.runs import equal_runs

@@ -74,6 +74,8 @@ def _equal(
     corpus: Corpus, some: Int64[np.ndarray, " run"], others: Int64[np.ndarray, " run"], n: int
 ) -> Bool[np.ndarray, " run"]:
     """Whether the runs at some places are those at others, eight bytes at a time."""
+    if len(some) == 0:
+        return np.empty(0, bool)
     tokens = np.ascontiguousarray(corpus.tokens)
     width = tokens.itemsize
     step = 8 // width if n * width >= 8 else 1
