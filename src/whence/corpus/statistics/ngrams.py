@@ -101,7 +101,7 @@ def _counted(corpus: Corpus, n: int, limit: int) -> list[Ngram]:
     for runs in equal_runs(corpus, n, f"{n}-grams"):
         starts = np.flatnonzero(np.concatenate([[True], ~runs.same])[: len(runs.places)])
         counts = np.diff(starts, append=len(runs.places))
-        least = np.partition(counts, -limit)[-limit] if len(counts) > limit else 0
+        least = np.sort(counts)[-limit] if len(counts) > limit else 0
         if len(best) == limit:
             least = max(least, best[-1].count)
         chosen = np.flatnonzero(counts >= least)

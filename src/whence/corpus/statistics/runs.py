@@ -92,7 +92,7 @@ def _sort_out(
     n: int,
     places: Int64[np.ndarray, " run"],
     same: Bool[np.ndarray, " later"],
-    different: Int64[np.ndarray, " later"],
+    different: Int64[np.ndarray, " different"],
 ) -> None:
     """Set apart, in place, different runs that stand under one number."""
     done = 0
