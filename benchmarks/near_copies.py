@@ -17,8 +17,8 @@ from whence.corpus.sketches import Sketcher, candidates, shingles
 
 def pieces(paths, count, random):
     """Stretches of real text, of 20 to 2,000 words."""
-    read = [json.loads(line)["text"].split() for path in paths for line in Path(path).open()]
-    words = [word for text in read for word in text]
+    lines = [line for path in paths for line in Path(path).read_text().splitlines()]
+    words = [word for line in lines for word in json.loads(line)["text"].split()]
     lengths = np.geomspace(20, 2000, count).astype(int)
     starts = random.integers(0, len(words) - 2000, count)
     return [words[s : s + n] for s, n in zip(starts.tolist(), lengths.tolist(), strict=True)]

@@ -37,7 +37,8 @@ def kenlm(folder, order, padded, taught, asked, room):
         [str(folder / "query"), "-v", "word", str(arpa)],
         input="".join(asked), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    entries = [line.split() for line in said.stdout.splitlines() if "=" in line]
+    parts = [part for line in said.stdout.splitlines() for part in line.split("\t")]
+    entries = [part.split() for part in parts if "=" in part]
     found = [(float(e[2]) * np.log(10), int(e[0].rpartition("=")[2]) != 0) for e in entries]
     return np.array([p for p, _ in found]), np.array([known for _, known in found])
 

@@ -42,16 +42,27 @@ class Sketcher:
             self._numbers.clear()
         found = words(text) or [text]
         numbers = np.fromiter(map(self._numbers.__getitem__, found), np.uint64, len(found))
-        runs = _mixed(_rolled(numbers))
+        runs = mixed(_rolled(numbers))
         smallest = np.full(BINS, _EMPTY)
         # Even numbers here, odd ones below: what fell into a bin and what was drawn never agree.
         low = (runs & np.uint64(0xFFFFFFFE)).astype(np.uint32)
         np.minimum.at(smallest, (runs >> np.uint64(57)).astype(np.intp), low)
         empty = np.flatnonzero(smallest == _EMPTY)
         if len(empty):
-            orders = _mixed(runs ^ _ORDERS[empty, None])
+            orders = mixed(runs ^ _ORDERS[empty, None])
             smallest[empty] = (orders.min(axis=1) >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
         return smallest
+
+
+def mixed(numbers: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
+    """The same numbers with all bits depending on all: the finaliser of SplitMix64.
+
+    References: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA
+    2014.
+    """
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 def shingles(text: str) -> set[str]:
@@ -109,10 +120,3 @@ def _rolled(numbers: UInt64[np.ndarray, " word"]) -> UInt64[np.ndarray, " run"]:
     for k in range(width):
         found = found * np.uint64(_BASE) + numbers[k : k + count]
     return found
-
-
-def _mixed(numbers: UInt64[np.ndarray, " run"]) -> UInt64[np.ndarray, " run"]:
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
-    mixed: UInt64[np.ndarray, " run"] = numbers ^ (numbers >> np.uint64(31))
-    return mixed
