@@ -6,15 +6,18 @@ Such groups are taken away as one cause, since single documents are often redund
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int64, UInt32
+from jaxtyping import Int64, UInt32, UInt64
 
 from whence.core.errors import CorpusError
 from whence.core.progress import progress
 from whence.corpus.lookup import words
 from whence.corpus.sketches import BINS, Sketcher, candidates, shingles
 from whence.corpus.store import Corpus
+
+_REMEMBERED = 1024
 
 
 def near_duplicates(corpus: Corpus, threshold: float = 0.8) -> list[list[int]]:
@@ -62,12 +65,22 @@ def nearly_equal(
     first, kept, sketches = _sketched(corpus)
     parents = first.tolist()
     compared: set[tuple[int, int]] = set()
+    sketcher = Sketcher()
+
+    @lru_cache(_REMEMBERED)
+    def runs(i: int) -> UInt64[np.ndarray, " run"]:
+        return np.unique(sketcher.runs(corpus.text(i)))
+
     for a, b in progress(candidates(sketches, threshold), "near copies"):
         i, j = kept[a], kept[b]
         one, other = _root(parents, i), _root(parents, j)
         if one == other or (i, j) in compared:
             continue
         compared.add((i, j))
+        # By numbers first, which is ten times as fast; by the words themselves who may be joined.
+        both = len(np.intersect1d(runs(i), runs(j), assume_unique=True))
+        if both < threshold * (len(runs(i)) + len(runs(j)) - both):
+            continue
         mine, its = shingles(corpus.text(i)), shingles(corpus.text(j))
         if len(mine & its) >= threshold * len(mine | its):
             parents[max(one, other)] = min(one, other)

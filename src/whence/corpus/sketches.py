@@ -36,13 +36,17 @@ class Sketcher:
     def __init__(self) -> None:
         self._numbers = _Numbers()
 
-    def __call__(self, text: str) -> UInt32[np.ndarray, " bin"]:
-        """The sketch of a text."""
+    def runs(self, text: str) -> UInt64[np.ndarray, " run"]:
+        """The numbers of the runs of five words of a text, in order."""
         if len(self._numbers) > _MOST_KINDS:
             self._numbers.clear()
         found = words(text) or [text]
         numbers = np.fromiter(map(self._numbers.__getitem__, found), np.uint64, len(found))
-        runs = mixed(_rolled(numbers))
+        return mixed(_rolled(numbers))
+
+    def __call__(self, text: str) -> UInt32[np.ndarray, " bin"]:
+        """The sketch of a text."""
+        runs = self.runs(text)
         smallest = np.full(BINS, _EMPTY)
         # Even numbers here, odd ones below: what fell into a bin and what was drawn never agree.
         low = (runs & np.uint64(0xFFFFFFFE)).astype(np.uint32)
