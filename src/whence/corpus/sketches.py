@@ -66,7 +66,8 @@ def mixed(numbers: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]
     """
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
-    return numbers ^ (numbers >> np.uint64(31))
+    found: UInt64[np.ndarray, "*shape"] = numbers ^ (numbers >> np.uint64(31))
+    return found
 
 
 def shingles(text: str) -> set[str]:
