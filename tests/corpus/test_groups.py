@@ -13,7 +13,7 @@ from whence.corpus import (
     near_duplicates,
     with_word,
 )
-from whence.corpus.groups import _shingles
+from whence.corpus.sketches import shingles
 
 
 def test_near_duplicates_are_those_that_share_their_runs_of_words(tmp_path_factory):
@@ -25,8 +25,8 @@ def test_near_duplicates_are_those_that_share_their_runs_of_words(tmp_path_facto
     pairs = {
         (i, j)
         for i, j in itertools.combinations(range(len(texts)), 2)
-        if len(_shingles(texts[i]) & _shingles(texts[j]))
-        >= 0.8 * len(_shingles(texts[i]) | _shingles(texts[j]))
+        if len(shingles(texts[i]) & shingles(texts[j]))
+        >= 0.8 * len(shingles(texts[i]) | shingles(texts[j]))
     }
     assert joined == pairs == {(3, 20), (5, 21), (7, 22), (23, 24)}
 
@@ -37,7 +37,7 @@ def test_no_pair_below_the_threshold_is_joined(tmp_path_factory):
     for k in range(15):
         words = rng.choices("abcdefghijklmnopqrst", k=60)
         texts += [" ".join(words), " ".join([*words[:20], "X", *words[21:40], "Y", *words[41:]])]
-        a, b = _shingles(texts[2 * k]), _shingles(texts[2 * k + 1])
+        a, b = shingles(texts[2 * k]), shingles(texts[2 * k + 1])
         assert 0.6 < len(a & b) / len(a | b) < 0.8
     corpus = make(tmp_path_factory, texts, tokenizer="bytes")
     assert near_duplicates(corpus, 0.8) == []

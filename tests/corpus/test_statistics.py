@@ -16,6 +16,7 @@ from scipy import stats as distributions
 from tests.corpus.samples import TEXTS, documents
 from whence.corpus import BuildSettings, Corpus, RawDocument, build_from_documents
 from whence.corpus.lookup import words
+from whence.corpus.sketches import Sketcher, candidates
 from whence.corpus.statistics import (
     DescribeSettings,
     describe,
@@ -25,7 +26,8 @@ from whence.corpus.statistics import (
     fit_zipf,
     measure,
     ngrams,
-    repeats,
+    personal,
+    runs,
     statistics_page,
     top_ngrams,
     windows,
@@ -66,7 +68,7 @@ def tokens_of(corpus):
     return [corpus.tokens[a:b].tolist() for a, b in bounds]
 
 
-def runs(tokens, n):
+def pieces(tokens, n):
     return [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
 
 
@@ -74,9 +76,16 @@ def runs(tokens, n):
 def small_blocks(monkeypatch):
     """Everything that is done a block at a time, in blocks of a few tokens."""
     monkeypatch.setattr(windows, "_BLOCK", 7)
-    monkeypatch.setattr(ngrams, "_AT_ONCE", 3)
-    monkeypatch.setattr(ngrams, "_BUCKET_BITS", 3)
-    monkeypatch.setattr(repeats, "_AT_ONCE", 9)
+    monkeypatch.setattr(ngrams, "_BLOCK", 3)
+    monkeypatch.setattr(runs, "_AT_ONCE", 9)
+
+
+@pytest.fixture(params=[64, 3])
+def numbers(request, monkeypatch):
+    """The numbers of runs as they are, and so poor that most runs share theirs with others."""
+    whole = windows.window_numbers
+    poor = lambda tokens, n: whole(tokens, n) & np.uint64((1 << request.param) - 1)  # noqa: E731
+    monkeypatch.setattr(windows, "window_numbers", poor)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 13, 64])
@@ -84,7 +93,7 @@ def test_a_window_number_is_the_polynomial_of_its_tokens(n):
     tokens = np.random.default_rng(n).integers(0, 1000, 200).astype(np.uint16)
     base, whole = windows._BASE, (1 << 64) - 1
     expected = []
-    for run in runs(tokens.tolist(), n):
+    for run in pieces(tokens.tolist(), n):
         value = 0
         for token in run:
             value = (value * base + token + 1) & whole
@@ -96,20 +105,41 @@ def test_a_window_number_is_the_polynomial_of_its_tokens(n):
 
 @MANY
 @given(texts=FEW_LETTERS, n=st.integers(1, 5), limit=st.integers(1, 8))
-def test_top_ngrams_are_those_of_a_counter(texts, n, limit, small_blocks):
+def test_top_ngrams_are_those_of_a_counter(texts, n, limit, small_blocks, numbers):
     corpus = in_memory(texts)
-    counted = Counter(run for tokens in tokens_of(corpus) for run in runs(tokens, n))
+    counted = Counter(run for tokens in tokens_of(corpus) for run in pieces(tokens, n))
     expected = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
     assert [(g.tokens, g.count) for g in top_ngrams(corpus, n, limit)] == expected
 
 
+@settings(MANY, max_examples=20)
+@given(texts=FEW_LETTERS, n=st.integers(2, 5), limit=st.integers(1, 8))
+def test_top_ngrams_of_an_index_are_the_same(tmp_path_factory, texts, n, limit):
+    corpus = build(tmp_path_factory, texts)
+    counted = top_ngrams(corpus, n, limit)
+    corpus.index()
+    assert ngrams._searched(corpus.index(), n, limit) == counted
+    assert top_ngrams(corpus, n, limit) == counted
+
+
+def test_a_search_that_takes_too_long_is_given_up(tmp_path_factory, monkeypatch):
+    corpus = build(tmp_path_factory, ["abcabcabd", "abce"])
+    corpus.index()
+    monkeypatch.setattr(ngrams, "_STEPS", 2)
+    assert ngrams._searched(corpus.index(), 3, 2) is None
+    assert [(bytes(g.tokens), g.count) for g in top_ngrams(corpus, 3, 2)] == [
+        (b"abc", 3),
+        (b"bca", 2),
+    ]
+
+
 @MANY
 @given(texts=FEW_LETTERS, length=st.integers(1, 6))
-def test_repeats_are_those_of_brute_force(texts, length, small_blocks):
+def test_repeats_are_those_of_brute_force(texts, length, small_blocks, numbers):
     corpus = in_memory(texts)
     places = {}
     for d, tokens in enumerate(tokens_of(corpus)):
-        for i, run in enumerate(runs(tokens, length)):
+        for i, run in enumerate(pieces(tokens, length)):
             places.setdefault(run, []).append((d, i))
     repeated = [set() for _ in texts]
     copied = [set() for _ in texts]
@@ -235,6 +265,27 @@ def test_personal_data(kind, text, found):
     assert matches == ([] if found is None else [found])
 
 
+SHAPED = st.sampled_from(
+    ["a", "x@y.org", "@", ":", "::", "af01", "1", "12", "555", "-", " ", ".", "(", ")", "+", "\n"]  # noqa: RUF005
+    + ["GB82", "WEST", "1234", "4111", "\u0663", "078-05-1120", "\u00e9"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=st.lists(SHAPED, max_size=24))
+def test_personal_data_is_what_the_patterns_find_in_the_whole_text(parts):
+    text = "".join(parts)
+    everywhere = {
+        (kind, match.start(), match.end())
+        for kind, pattern in personal._PATTERNS.items()
+        for match in pattern.shape.finditer(text)
+        if pattern.accepts(match.group())
+    }
+    found = list(find_personal(text))
+    assert len(found) == len(set(found))
+    assert set(map(tuple, found)) == everywhere
+
+
 def test_masked_examples_hide_all_but_the_shape():
     assert mask("ada.l@mail.org") == "a**.*@****.***"
     assert luhn("79927398713")  # the example of the standard's own text
@@ -265,6 +316,38 @@ def test_duplicates_are_those_of_brute_force(tmp_path_factory):
     assert found.equal.tolist() == [texts.index(text) for text in texts]
     assert clusters(found.equal) == [[1, 4, 8]]
     assert clusters(found.near) == [[1, 4, 8], [2, 5, 6]]
+
+
+@pytest.mark.parametrize("length", [12, 60, 2000])
+def test_sketches_estimate_the_share_of_common_runs(length):
+    """Over many pairs: without bias, and as exact as 128 orders of the runs would be."""
+    random = np.random.default_rng(length)
+    sketcher, errors = Sketcher(), []
+    for _ in range(60):
+        mine = [str(n) for n in random.integers(0, 10**6, length)]
+        other = [*mine[: int(length * 0.85)], "x", *mine[int(length * 0.9) :]]
+        a, b = " ".join(mine), " ".join(other)
+        errors.append((sketcher(a) == sketcher(b)).mean() - jaccard(a, b))
+    assert abs(np.mean(errors)) < 4 * 0.5 / np.sqrt(128 * 60)
+    assert np.std(errors) < 1.3 * 0.5 / np.sqrt(128)
+
+
+def test_edited_copies_are_found():
+    """Copies with words changed here and there, against comparing all pairs."""
+    random = np.random.default_rng(4)
+    base = [[str(n) for n in random.integers(0, 500, length)] for length in [30, 300] * 40]
+    texts = [" ".join(words) for words in base]
+    for copy in base:
+        for k in random.integers(0, len(copy), max(1, len(copy) // 60)):
+            copy[k] = "edited"
+        texts.append(" ".join(copy))
+    sketches = np.array([Sketcher()(text) for text in texts])
+    found = set(candidates(sketches, 0.6))
+    pairs = itertools.combinations(range(len(texts)), 2)
+    true = {(i, j) for i, j in pairs if jaccard(texts[i], texts[j]) >= 0.6}
+    assert len(true) >= 70
+    assert len(true & found) >= 0.97 * len(true)
+    assert len(found) < 3 * len(true)
 
 
 LETTER = "Write to ada@example.org or call (202) 555-0143. " * 2

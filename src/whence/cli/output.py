@@ -20,6 +20,11 @@ def print_json(record: Any) -> None:
     sys.stdout.flush()
 
 
+def numbered(number: int, one: str, more: str | None = None) -> str:
+    """So many of something: "1 document", "2,000 documents"."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
 def say(record: dict[str, Any], as_json: bool) -> None:
     """Print a record, for people or as JSON."""
     if as_json:

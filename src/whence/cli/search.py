@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whence.cli.output import print_json, say
+from whence.cli.output import numbered, print_json, say
 from whence.cli.slices import EngineName, Run, Until, Where, Workers, chosen
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def find(
     if as_json:
         print_json({"count": total, "occurrences": rows})
     else:
-        _show_rows(rows, total, "occurrences")
+        _show_rows(rows, total, numbered(total, "occurrence"))
 
 
 def next_tokens(
@@ -220,7 +220,8 @@ def together(
     if as_json:
         print_json({"count": len(found), "documents": documents, "stretches": rows})
     else:
-        _show_rows(rows, len(found), f"stretches in {documents:,} documents")
+        said = numbered(len(found), "stretch", "stretches")
+        _show_rows(rows, len(found), f"{said} in {numbered(documents, 'document')}")
 
 
 def rank(
@@ -270,7 +271,7 @@ def rank(
 
     cells = [[f"{row['score']:.3f}", str(row["document"]), str(row["beginning"])] for row in rows]
     print_table(("score", "document", "begins"), cells)
-    typer.echo(f"{len(found):,} documents with a word of the query, {len(rows)} shown")
+    typer.echo(f"{numbered(len(found), 'document')} with a word of the query, {len(rows)} shown")
 
 
 def fetch(
@@ -362,7 +363,7 @@ def _queries(search: Search, text: str | None, tokens: str | None) -> list[Any]:
     return search.queries(text) if text is not None else search.ids(tokens or "")
 
 
-def _show_rows(rows: list[dict[str, Any]], total: int, what: str) -> None:
+def _show_rows(rows: list[dict[str, Any]], total: int, said: str) -> None:
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
@@ -380,7 +381,7 @@ def _show_rows(rows: list[dict[str, Any]], total: int, what: str) -> None:
     console = Console()
     if rows:
         console.print(table)
-    console.print(f"{total:,} {what}" + (f", {len(rows)} shown" if len(rows) < total else ""))
+    console.print(said + (f", {len(rows)} shown" if len(rows) < total else ""))
 
 
 def _show_next(rows: list[dict[str, Any]], total: int, kinds: int) -> None:
@@ -399,4 +400,4 @@ def _show_next(rows: list[dict[str, Any]], total: int, kinds: int) -> None:
     console = Console()
     if rows:
         console.print(table)
-    console.print(f"{total:,} places, {kinds:,} different tokens")
+    console.print(f"{numbered(total, 'place')}, {numbered(kinds, 'different token')}")

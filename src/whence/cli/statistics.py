@@ -159,7 +159,7 @@ def tell_cleaning(
     """Print what went and what is left."""
     from collections import Counter
 
-    from whence.cli.output import print_json, print_table
+    from whence.cli.output import numbered, print_json, print_table
 
     counts = Counter(removal.rule for removal in removals)
     going = [removal.document for removal in removals]
@@ -185,8 +185,9 @@ def tell_cleaning(
     rest = len(removals) - len(shown)
     typer.echo(f"... and {rest:,} more" if rest else "", nl=bool(rest))
     said = ", ".join(f"{rule} {n:,}" for rule, n in sorted(counts.items())) or "nothing"
-    typer.echo(f"removed {len(going):,} documents, {tokens:,} tokens: {said}")
-    typer.echo(f"left {corpus.n_documents - len(going):,} documents")
+    gone = f"{numbered(len(going), 'document')}, {numbered(tokens, 'token')}"
+    typer.echo(f"removed {gone}: {said}")
+    typer.echo(f"left {numbered(corpus.n_documents - len(going), 'document')}")
 
 
 def _numbers(given: str) -> tuple[int, ...]:

@@ -128,6 +128,8 @@ def _show(found: Trace) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from whence.cli.output import numbered
+
     console = Console()
     line = Text(found.text)
     for start, end, _ in found.stretches:
@@ -154,6 +156,6 @@ def _show(found: Trace) -> None:
             )
         )
     console.print(
-        f"{found.found:,} spans, {len(found.spans):,} shown (the rarest); "
+        f"{numbered(found.found, 'span')}, {len(found.spans):,} shown (the rarest); "
         f"{100 * found.covered:.0f} % of the text lies in one"
     )

@@ -15,6 +15,7 @@ store       an opened corpus
 spans       characters <-> tokens
 index       searching: a package of its own
 lookup      BM25, exact spans
+sketches    what a document's runs of words look like, in half a kilobyte
 groups      near-duplicates, metadata slices, words
 neighbors   nearest documents by given embeddings
 slices      documents by their metadata

@@ -254,10 +254,11 @@ def _measured(
 
 
 def _copies(corpus: Corpus, rules: Rules) -> Iterator[tuple[str, Int64[np.ndarray, " document"]]]:
-    if rules.equal or rules.near is not None:
-        yield "equal", equal_documents(corpus)
     if rules.near is not None:
-        yield "near", find_duplicates(corpus, rules.near).near
+        found = find_duplicates(corpus, rules.near)
+        yield from (("equal", found.equal), ("near", found.near))
+    elif rules.equal:
+        yield "equal", equal_documents(corpus)
 
 
 def _spare(

@@ -5,6 +5,7 @@ characters    letters, digits, punctuation, ...
 languages     which language a document is in
 personal      e-mail addresses, telephone and card numbers, ...
 windows       runs of n tokens as numbers, a block of the corpus at a time
+runs          equal runs brought together, a share of them at a time
 ngrams        the most frequent n-grams, exactly, in bounded memory
 repeats       long stretches that occur more than once
 words         kinds of words, how their number grows, how their frequencies fall

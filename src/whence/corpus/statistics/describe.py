@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from whence.core.progress import progress
 from whence.corpus.groups import group_by
 from whence.corpus.statistics.characters import CLASSES
 from whence.corpus.statistics.duplicates import Duplicates, clusters, find_duplicates
+from whence.corpus.statistics.languages import CHARACTERS, PIECES
 from whence.corpus.statistics.measures import Measures, measure
-from whence.corpus.statistics.ngrams import top_ngrams
+from whence.corpus.statistics.ngrams import count_tokens, top_ngrams
 from whence.corpus.statistics.personal import PERSONAL
 from whence.corpus.statistics.repeats import Copy, Repeats, find_repeats
 from whence.corpus.statistics.words import WordCount, fit_zipf
@@ -62,10 +62,16 @@ def describe(corpus: Corpus, settings: DescribeSettings | None = None) -> dict[s
     """
     settings = settings or DescribeSettings()
     names, slice_of = _slices(corpus, settings.by)
-    measures = measure(corpus, languages=settings.languages)
+    whole, parts = WordCount(), [WordCount() for _ in names]
+
+    def count(document: int, found: list[str]) -> None:
+        whole.add(found)
+        if slice_of[document] >= 0:
+            parts[slice_of[document]].add(found)
+
+    measures = measure(corpus, languages=settings.languages, hear=count)
     duplicates = find_duplicates(corpus, settings.near)
     repeats = find_repeats(corpus, settings.repeat, _SHOWN)
-    whole, parts = _count_words(corpus, slice_of, len(names))
     everything = np.ones(corpus.n_documents, bool)
     row = _Rows(measures, duplicates, repeats, settings.top)
     return {
@@ -73,6 +79,7 @@ def describe(corpus: Corpus, settings: DescribeSettings | None = None) -> dict[s
         "version": 1,
         "corpus": {"path": str(corpus.path), "digest": corpus.digest},
         "settings": {**asdict(settings), "ngrams": list(settings.ngrams)},
+        "language_sample": {"pieces": PIECES, "characters": CHARACTERS},
         "whole": row.tell(everything, whole),
         "tokens": _tokens(corpus),
         "ngrams": {str(n): _ngrams(corpus, n, settings.top) for n in settings.ngrams},
@@ -130,18 +137,6 @@ def _slices(corpus: Corpus, by: str | None) -> tuple[list[str], Int64[np.ndarray
     return list(groups), slice_of
 
 
-def _count_words(
-    corpus: Corpus, slice_of: Int64[np.ndarray, " document"], slices: int
-) -> tuple[WordCount, list[WordCount]]:
-    whole, parts = WordCount(), [WordCount() for _ in range(slices)]
-    for i in progress(range(corpus.n_documents), "words", corpus.n_documents):
-        text = corpus.text(i)
-        whole.add(text)
-        if slice_of[i] >= 0:
-            parts[slice_of[i]].add(text)
-    return whole, parts
-
-
 def _spread(values: Int64[np.ndarray, " document"]) -> dict[str, Any]:
     found = np.quantile(values, QUANTILES) if len(values) else np.zeros(len(QUANTILES))
     power, counts = np.unique(np.floor(np.log2(values)).astype(int), return_counts=True)
@@ -190,11 +185,7 @@ def _personal(some: Measures) -> dict[str, dict[str, int]]:
 
 
 def _tokens(corpus: Corpus) -> dict[str, int]:
-    counts = np.zeros(corpus.vocabulary_size, np.int64)
-    step = 1 << 22
-    for start in range(0, corpus.n_tokens, step):
-        block = corpus.tokens[start : start + step]
-        counts += np.bincount(block, minlength=len(counts))
+    counts = count_tokens(corpus)
     used = int((counts > 0).sum())
     return {"vocabulary": corpus.vocabulary_size, "used": used, "once": int((counts == 1).sum())}
 

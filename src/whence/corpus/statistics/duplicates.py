@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from whence.corpus.groups import near_duplicates
+from whence.corpus.groups import nearly_equal
 from whence.corpus.store import Corpus
 
 
@@ -28,7 +28,7 @@ class Duplicates:
 
 
 def find_duplicates(corpus: Corpus, threshold: float = 0.8) -> Duplicates:
-    """Find equal documents by their digests, near ones by MinHash and an exact comparison.
+    """Find equal documents by their digests, near ones by sketches and an exact comparison.
 
     Args:
         corpus: the documents.
@@ -37,10 +37,8 @@ def find_duplicates(corpus: Corpus, threshold: float = 0.8) -> Duplicates:
     Raises:
         CorpusError: the threshold is no share.
     """
-    near = np.arange(corpus.n_documents)
-    for group in near_duplicates(corpus, threshold):
-        near[group] = group[0]
-    return Duplicates(equal_documents(corpus), near, threshold)
+    equal, near = nearly_equal(corpus, threshold)
+    return Duplicates(equal, near, threshold)
 
 
 def equal_documents(corpus: Corpus) -> Int64[np.ndarray, " document"]:

@@ -5,6 +5,7 @@ Documents are read one at a time; what stays in memory is some 140 bytes for eac
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,12 +60,18 @@ class Measures:
         )
 
 
-def measure(corpus: Corpus, *, languages: bool = False) -> Measures:
+def measure(
+    corpus: Corpus,
+    *,
+    languages: bool = False,
+    hear: Callable[[int, list[str]], None] | None = None,
+) -> Measures:
     """Count what each document holds.
 
     Args:
         corpus: the documents.
-        languages: tell each document's language too, about a thousand documents a second.
+        languages: tell each document's language too, some thousand documents a second.
+        hear: called with each document and its words, so that who counts them need not read again.
 
     Raises:
         MissingExtraError: languages are asked for, and py3langid is not installed.
@@ -78,7 +85,10 @@ def measure(corpus: Corpus, *, languages: bool = False) -> Measures:
     examples: dict[str, list[str]] = {kind: [] for kind in PERSONAL}
     for i in progress(range(n), "measuring", n):
         text = corpus.text(i)
-        counted_words[i] = len(words(text))
+        found_words = words(text)
+        counted_words[i] = len(found_words)
+        if hear is not None:
+            hear(i, found_words)
         characters[i] = count_characters(text)
         for found in find_personal(text):
             personal[i, PERSONAL.index(found.kind)] += 1

@@ -45,7 +45,7 @@ def statistics_page(record: Record) -> str:
         _section(
             "letters",
             "Which languages and characters",
-            "Languages are told from the first 4,000 characters of a document.",
+            "Languages are told from pieces of a document: its beginning, middle and end.",
             _languages(whole),
             _shares("character", whole["characters"], "characters"),
         ),

@@ -1,9 +1,8 @@
 """Long stretches of tokens that occur more than once.
 
-All runs of `length` tokens are numbered (`windows`) and sorted, a share of the numbers at a
-time so that memory stays bounded; equal neighbours are compared token by token. A run that
-occurred before, earlier in the corpus, is a copy; copies that follow one another as their
-originals do are one longer copy.
+All runs of `length` tokens are brought together (`runs`), a share of them at a time so that
+memory stays bounded. A run that occurred before, earlier in the corpus, is a copy; copies that
+follow one another as their originals do are one longer copy.
 """
 
 from __future__ import annotations
@@ -11,14 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt64
+from jaxtyping import Bool, Int64
 
 from whence.core.errors import CorpusError
-from whence.core.progress import progress
-from whence.corpus.statistics.windows import windows
+from whence.corpus.statistics.runs import equal_runs
 from whence.corpus.store import Corpus
-
-_AT_ONCE = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ class Repeats:
 def find_repeats(corpus: Corpus, length: int = 32, limit: int = 10) -> Repeats:
     """Find the stretches of at least `length` tokens that occur more than once.
 
-    Takes two bytes of memory a token, sixteen for each token of a copy, and half a gigabyte to
+    Takes two bytes of memory a token, up to 48 for each token of a copy, and half a gigabyte to
     sort in.
 
     Raises:
@@ -70,58 +66,48 @@ def find_repeats(corpus: Corpus, length: int = 32, limit: int = 10) -> Repeats:
         raise CorpusError(
             "length", expected="at least one token", got=str(length), fix="Give one such as 32."
         )
-    repeated = np.zeros(corpus.n_tokens + 1, bool)
-    copied = np.zeros(corpus.n_tokens + 1, bool)
+    repeated = np.zeros(corpus.n_tokens, bool)
+    copied = np.zeros(corpus.n_tokens, bool)
     copies: list[Int64[np.ndarray, " copy"]] = []
     originals: list[Int64[np.ndarray, " copy"]] = []
-    shares = -(-corpus.n_tokens // _AT_ONCE)
-    for share in progress(range(shares), "repeats", shares):
-        earlier, later = _equal_runs(corpus, length, share, shares)
+    for runs in equal_runs(corpus, length, "repeats"):
+        same = np.flatnonzero(runs.same)
+        earlier, later = runs.places[same], runs.places[same + 1]
         repeated[earlier] = repeated[later] = copied[later] = True
         copies.append(later)
         originals.append(earlier)
-    at, origin = np.concatenate(copies), np.concatenate(originals)
-    order = np.argsort(at)
+    at, origin = _in_order(np.concatenate(copies), np.concatenate(originals), corpus.n_tokens)
+    copies.clear()
+    originals.clear()
     return Repeats(
         length,
         _covered(corpus, repeated, length),
         _covered(corpus, copied, length),
-        tuple(_longest(corpus, at[order], origin[order], length, limit)),
+        tuple(_longest(corpus, at, origin, length, limit)),
     )
 
 
-def _equal_runs(
-    corpus: Corpus, length: int, share: int, shares: int
+def _in_order(
+    at: Int64[np.ndarray, " copy"], origin: Int64[np.ndarray, " copy"], tokens: int
 ) -> tuple[Int64[np.ndarray, " copy"], Int64[np.ndarray, " copy"]]:
-    """Places of runs with an equal one before them, and of the nearest such one."""
-    kept: list[tuple[Int64[np.ndarray, " window"], UInt64[np.ndarray, " window"]]] = []
-    for places, numbers in windows(corpus, length):
-        mine = numbers % np.uint64(shares) == share if shares > 1 else slice(None)
-        kept.append((places[mine], numbers[mine]))
-    if not kept:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    places = np.concatenate([p for p, _ in kept])
-    numbers = np.concatenate([n for _, n in kept])
-    # Stable, so that of equal numbers the earlier place comes first.
-    order = np.argsort(numbers, kind="stable")
-    places, numbers = places[order], numbers[order]
-    same = np.flatnonzero(numbers[1:] == numbers[:-1])
-    earlier, later = places[same], places[same + 1]
-    equal = np.ones(len(same), bool)
-    for k in range(length):
-        equal &= corpus.tokens[earlier + k] == corpus.tokens[later + k]
-    return earlier[equal], later[equal]
+    """Copies by their places, which all differ, each with its original."""
+    if tokens >= 1 << 31:
+        order = np.argsort(at)
+        return at[order], origin[order]
+    packed = at << 32 | origin
+    packed.sort()
+    return packed >> 32, packed & 0xFFFFFFFF
 
 
 def _covered(
-    corpus: Corpus, starts: Bool[np.ndarray, " bound"], length: int
+    corpus: Corpus, starts: Bool[np.ndarray, " token"], length: int
 ) -> Int64[np.ndarray, " document"]:
     """Tokens of each document inside the runs that begin at some places."""
-    begun = np.cumsum(starts[:-1], dtype=np.int64)
-    begun[length:] -= begun[:-length].copy()
-    inside = np.concatenate([[0], np.cumsum(begun > 0)])
-    covered: Int64[np.ndarray, " document"] = np.diff(inside[corpus.offsets])
-    return covered
+    places = np.flatnonzero(starts)
+    # No run leaves its document, so only the last of a document has nothing to overlap with.
+    widths = np.minimum(np.diff(places, append=corpus.n_tokens + length), length)
+    covered = np.concatenate([[0], np.cumsum(widths)])
+    return np.diff(covered[np.searchsorted(places, corpus.offsets)])
 
 
 def _longest(
@@ -133,10 +119,12 @@ def _longest(
 ) -> list[Copy]:
     if len(at) == 0:
         return []
-    broken = np.zeros(len(at) - 1, bool)
-    for places in (at, origin):
-        documents = np.searchsorted(corpus.offsets, places, side="right")
-        broken |= (np.diff(places) != 1) | (np.diff(documents) != 0)
+    broken = (np.diff(at) != 1) | (np.diff(origin) != 1)
+    if length == 1:
+        # Longer runs that begin beside each other lie in one document.
+        for places in (at, origin):
+            documents = np.searchsorted(corpus.offsets, places, side="right")
+            broken |= np.diff(documents) != 0
     first = np.concatenate([[0], np.flatnonzero(broken) + 1])
     runs = np.diff(np.append(first, len(at))) + length - 1
     found: list[Copy] = []

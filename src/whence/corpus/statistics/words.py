@@ -12,15 +12,12 @@ References: Heaps, "Information Retrieval", 1978, section 7.5; Clauset, Shalizi 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
-
-from whence.corpus.lookup import words
-from whence.corpus.store import Corpus
 
 _STEPS_A_DECADE = 8
 _FEWEST_WORDS = 100  # before that, growth is that of the first sentence
@@ -79,9 +76,8 @@ class WordCount:
         self.points: list[tuple[int, int]] = []
         self._next = 1.0
 
-    def add(self, text: str) -> None:
-        """Count one document."""
-        found = words(text)
+    def add(self, found: list[str]) -> None:
+        """Count the words of one document."""
         self.kinds.update(found)
         self.read += len(found)
         if self.read >= self._next:
@@ -100,14 +96,6 @@ class WordCount:
         """How often each kind occurs, most frequent first."""
         found = np.fromiter(self.kinds.values(), np.int64, len(self.kinds))
         return np.sort(found)[::-1]
-
-
-def count_words(corpus: Corpus, documents: Iterable[int]) -> WordCount:
-    """Count the words of some documents, in the order given."""
-    counted = WordCount()
-    for i in documents:
-        counted.add(corpus.text(i))
-    return counted
 
 
 def fit_heaps(read: Sequence[int], kinds: Sequence[int]) -> Growth:
