@@ -196,13 +196,15 @@ def _opt():
 
 
 ARCHITECTURES = list(CONFIGS)
+EXPERTS = ("mixtral", "qwen2_moe")
+"""Those whose MLPs are mixtures of experts."""
 
 
 @cache
 def _module(name, attention):
     torch.manual_seed(0)
     module = AutoModelForCausalLM.from_config(CONFIGS[name](), attn_implementation=attention)
-    if name in ("mixtral", "qwen2_moe"):  # the default for experts knows no float64
+    if name in EXPERTS:  # the default for experts knows no float64
         module.set_experts_implementation("eager")
     with torch.no_grad():
         for parameter in module.parameters():  # biases and norms away from 0 and 1, too
