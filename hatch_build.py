@@ -60,6 +60,13 @@ def compile_kernel(root: Path) -> Path:
     shared = (
         ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
     )
+    include = sysconfig.get_path("include")
+    if not Path(include, "Python.h").exists():
+        raise SystemExit(
+            f"building whence: expected Python's headers, found no Python.h in {include}. "
+            "Install them (on Debian and Ubuntu: apt install python3-dev), or use a Python from "
+            "python.org, conda or uv, which brings them."
+        )
     with tempfile.TemporaryDirectory(dir=root / FOLDER) as folder:
         made = Path(folder, MODULE)
         command = [
@@ -67,7 +74,7 @@ def compile_kernel(root: Path) -> Path:
                 *compiler(),
                 *OPTIONS,
                 *shared,
-                f"-I{sysconfig.get_path('include')}",
+                f"-I{include}",
                 "-o",
                 str(made),
             ),
