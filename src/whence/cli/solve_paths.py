@@ -20,7 +20,7 @@ def paths(
     ],
     max_length: Annotated[int, Option(min=1, help="Most relations in a rule.")],
     rules: Annotated[
-        Path | None, Option(help="Rules with weights [default: found in the graph].")
+        Path | None, Option(help="Rules with weights; without it they are found in the graph.")
     ] = None,
     split: Annotated[str, Option(help="Which triples to answer: test or dev.")] = "test",
     unweighted: Annotated[bool, Option("--unweighted", help="Every rule counts the same.")] = False,

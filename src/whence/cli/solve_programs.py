@@ -17,7 +17,7 @@ def programs(
     rule: Annotated[str, Option(help="strict, relaxed or tolerance.")] = "strict",
     rerun: Annotated[bool, Option("--rerun", help="Run the programs again, contained.")] = False,
     workers: Annotated[
-        int | None, Option(min=1, help="Programs at a time [default: the processors].")
+        int | None, Option(min=1, help="Programs at a time; by default one a processor.")
     ] = None,
     seconds: Annotated[float, Option(min=0.01, help="Processor time a program may use.")] = 5.0,
     faults: Annotated[
