@@ -225,7 +225,7 @@ def test_memory_stays_sparse_on_a_graph_of_75_thousand_entities():
     import tracemalloc
 
     draw = np.random.default_rng(0)
-    size, kinds, count = 75_000, 50, 150_000
+    size, kinds, count = 75_000, 100, 100_000
     rows = draw.integers((size, kinds, size), size=(count, 3))
     names = tuple(f"e{n}" for n in range(size))
     asked = tuple((h, r, t) for h, r, t in rows[:20].tolist())
