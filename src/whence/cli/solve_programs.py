@@ -17,7 +17,7 @@ def programs(
     rule: Annotated[str, Option(help="strict, relaxed or tolerance.")] = "strict",
     rerun: Annotated[bool, Option("--rerun", help="Run the programs again, contained.")] = False,
     workers: Annotated[
-        int | None, Option(min=1, help="Programs at a time; by default one a processor.")
+        int | None, Option(min=1, help="Programs at a time; by default two a processor.")
     ] = None,
     seconds: Annotated[float, Option(min=0.01, help="Processor time a program may use.")] = 5.0,
     faults: Annotated[
@@ -40,7 +40,7 @@ def programs(
     if rerun:
         from whence.reasoning.sandbox import Sandbox
 
-        with Sandbox(workers or _processors(), _limits(seconds)) as sandbox:
+        with Sandbox(workers or 2 * _processors(), _limits(seconds)) as sandbox:
             score = score_again(items, sandbox, checked)
     else:
         score = score_stored(items, checked)
