@@ -1,5 +1,7 @@
 """Every parameter of every supported architecture is met, and thin directions are whole ones."""
 
+import re
+
 import pytest
 import torch
 
@@ -47,7 +49,8 @@ def test_every_linear_layer_is_covered(kind):
             own = {id(p) for p in layer.parameters()}
             names = {n for n, p in module.named_parameters() if id(p) in own}
             assert names <= known, layer_name
-    assert all("embed_positions" in name for name in missing)  # OPT's; the coverage says so
+    # OPT's positions, routers and experts; the coverage says so.
+    assert all(re.search(r"embed_positions|experts\.|mlp\.gate\.", name) for name in missing)
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])

@@ -47,7 +47,7 @@ def test_dedup(folder, tmp_path):
     assert said["tokens"] == open_corpus(tmp_path / "new").n_tokens
     shown = whence("dedup", folder, "--exact", "--dry-run")
     assert "kept d0" in shown
-    assert "removed 1 documents" in shown
+    assert "removed 1 document," in shown
 
 
 def test_filter(folder, tmp_path):
@@ -92,7 +92,7 @@ def test_decontaminate(folder, benchmark, tmp_path):
     said = json.loads(whence(*words, "-o", tmp_path / "new", "--json"))
     assert said["removed"]["rules"] == {"benchmark": 1}
     assert "d3" not in open_corpus(tmp_path / "new").ids
-    assert "removed 1 documents" in whence(*words, "--dry-run")
+    assert "removed 1 document," in whence(*words, "--dry-run")
 
 
 def test_novelty(folder, tmp_path):

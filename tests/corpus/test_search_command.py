@@ -86,7 +86,7 @@ def test_together(old, new):
     assert said("together", old.path, "zzzz", "London", "--letters")["count"] == 0
     several = said("together", old.path, "Ada", "born", "--also", new.path)
     assert several["stretches"][-1]["corpus"] == str(new.path)
-    assert "in 1 documents" in whence("together", old.path, "Lovelace", "machines")
+    assert "in 1 document" in whence("together", old.path, "Lovelace", "machines")
 
 
 def test_an_index_of_infini_gram(old, tmp_path):

@@ -160,14 +160,10 @@ def test_a_workers_fault_comes_home(run, tmp_path):
         broken.replay_many([without(run, d) for d in first], workers=2)
 
 
+@pytest.mark.usefixtures("ray")
 def test_ray_gives_the_same_bytes(run):
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'whence[ray]'")
     wanted = [without(run, 0), without(run, 1)]
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        made = run.replay_many(wanted, workers=2, engine="ray", stack=1)
-    finally:
-        ray.shutdown()
+    made = run.replay_many(wanted, workers=2, engine="ray", stack=1)
     found = [replay.model_digest for replay in made]
     for replay in made:
         shutil.rmtree(replay.path)

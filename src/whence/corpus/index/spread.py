@@ -133,7 +133,7 @@ class SpreadIndex(Derived):
             told = nsmallest(limit, told, key=lambda each: (-each[1].length, -each[1].count))
         for first, repeat in told:
             place = repeat.example
-            yield replace(repeat, example=replace(place, document=first + place.document))
+            yield replace(repeat, example=place._replace(document=first + place.document))
 
     def restricted(self, documents: Bool[np.ndarray, " document"]) -> SpreadIndex:
         """The same index, as if only some documents were in the corpus."""
