@@ -1,6 +1,7 @@
 """The main job on a small recorded run, from question to record."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from whence.core.errors import BehaviorError, PlanError, RunError
 from whence.core.records import canonical
 from whence.explain import Plan, explain, explain_many
 from whence.models import values
+from whence.training import train
 
 PLAN = Plan(tested=("tracin",), top_documents=5, controls=8, references=8, integrated_steps=8)
 ROW = {"kind", "cause", "method", "predicted", "measured", "control", "interval", "verdict"}
@@ -294,9 +296,10 @@ def test_a_run_of_unknown_speed_gives_no_plan_from_a_budget(demo_run, demo_world
         explain(copy, demo_world.questions()[0], by=["document"], budget=10.0)
 
 
-def test_the_derivative_through_the_run_is_put_to_the_test(demo_run, demo_world):
+def test_the_derivative_through_the_run_is_put_to_the_test(demo_run, demo_world, tmp_path):
+    short = train(demo_run.corpus(), tmp_path / "run", replace(demo_run.recipe, epochs=5.0))
     plan = Plan(by=("document",), through_run=True, tested=("through-run",), top_documents=3)
-    found = explain(demo_run, demo_world.questions()[0], plan=plan)
+    found = explain(short, demo_world.questions()[0], plan=plan)
     rows = [row for row in found.rows if row["method"] == "through-run"]
     assert rows
     assert all(row["predicted"] is not None for row in rows)
