@@ -163,3 +163,25 @@ def test_an_interruption_is_told(tmp_path):
     )
     assert done.returncode == 130
     assert done.stderr == "error: interrupted; the same command goes on where it stopped\n"
+
+
+def test_help_shows_every_word_that_was_written():
+    """Rich takes what stands in square brackets for markup, and leaves it out."""
+    import typer
+    from rich.text import Text
+
+    from whence.cli import app
+
+    def helps(command, path):
+        yield path, command.help or ""
+        for parameter in command.params:
+            yield f"{path} {parameter.name}", getattr(parameter, "help", None) or ""
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from helps(inner, f"{path} {name}")
+
+    lost = [
+        f"{place}: {said}"
+        for place, said in helps(typer.main.get_command(app), "whence")
+        if Text.from_markup(said).plain != said
+    ]
+    assert not lost, "\n".join(lost)

@@ -28,7 +28,7 @@ def bank(
     ] = "processes",
     stack: Annotated[
         int | None,
-        typer.Option(help="Replays as one computation. [default: what measured best]"),
+        typer.Option(help="Replays as one computation (default: what measured best)."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,
 ) -> None:

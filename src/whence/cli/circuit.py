@@ -21,7 +21,7 @@ def circuit(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="A run, checkpoint or name.")],
     prompt: Annotated[str | None, typer.Argument(help="Text that the model continues.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Continuation. [default: the model's own]")
+        str | None, typer.Option(help="Continuation (default: the model's own).")
     ] = None,
     foil: Annotated[str | None, typer.Option(help="What it is compared with.")] = None,
     other: Annotated[

@@ -43,11 +43,11 @@ def build(
     ] = None,
     vocab_size: Annotated[
         int | None,
-        typer.Option(help="Train a byte-level BPE of this size [default: 4096]."),
+        typer.Option(help="Train a byte-level BPE of this size (default: 4096)."),
     ] = None,
     text_field: Annotated[str, typer.Option(help="Field that holds the text.")] = "text",
     id_field: Annotated[
-        str | None, typer.Option(help='Field that holds the id [default: "id" where it is].')
+        str | None, typer.Option(help='Field that holds the id (default: "id" where it is).')
     ] = None,
     suffix: Annotated[
         list[str] | None,

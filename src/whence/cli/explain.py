@@ -40,7 +40,7 @@ def explain(
         Path | None, typer.Option(help="Documents to look up, for a model without a run.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for documents; decides the plan. [default: 600]")
+        float | None, typer.Option(help="Seconds for documents; decides the plan (default: 600).")
     ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="Carry out the plan of this record (JSON) again.")
@@ -49,8 +49,8 @@ def explain(
         bool | None,
         typer.Option(
             "--through-run/--no-through-run",
-            help="Differentiate through the whole recorded training. [default: if the budget "
-            "allows]",
+            help="Differentiate through the whole recorded training (default: if the budget "
+            "allows).",
         ),
     ] = None,
     integrate: Annotated[

@@ -27,17 +27,17 @@ def build(
         str | None,
         typer.Option(
             help="Take about this much, such as 2G; less takes longer and gives the same index "
-            "[default: 8 bytes a token]."
+            "(default: 8 bytes a token)."
         ),
     ] = None,
     shard_tokens: Annotated[
         int | None,
         typer.Option(
             help="Tokens of a shard; each is made by itself, or by a worker of --engine "
-            "[default: 1,073,741,824]."
+            "(default: 1,073,741,824)."
         ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads [default: all].")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads (default: all).")] = None,
     text: Annotated[
         bool, typer.Option("--text", help="Over the text's bytes, whatever the tokenizer.")
     ] = False,

@@ -23,14 +23,14 @@ _KINDS = ("documents", "components", "tokens")
 def judge(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
     methods: Annotated[
-        str | None, typer.Option(help="Names, with commas between them. [default: all]")
+        str | None, typer.Option(help="Names, with commas between them (default: all).")
     ] = None,
     bank: Annotated[
         Path | None, typer.Option(help="A bank of the run, for documents: `whence bank`.")
     ] = None,
     by: Annotated[str, typer.Option(help="documents, components or tokens.")] = "documents",
     behaviors: Annotated[
-        Path | None, typer.Option(help="JSONL of behaviors. [default: those that the bank holds]")
+        Path | None, typer.Option(help="JSONL of behaviors (default: those that the bank holds).")
     ] = None,
     scores: Annotated[
         list[Path] | None, typer.Option(help="A folder of scores made elsewhere; may be repeated.")

@@ -14,10 +14,10 @@ def memorization(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     held_out: Annotated[
         Path | None,
-        typer.Option(help="A corpus that it never saw. [default: what it had not reached]"),
+        typer.Option(help="A corpus that it never saw (default: what it had not reached)."),
     ] = None,
     steps: Annotated[
-        str | None, typer.Option(help="Of checkpoints, with commas. [default: all kept]")
+        str | None, typer.Option(help="Of checkpoints, with commas (default: all kept).")
     ] = None,
     resamples: Annotated[int, typer.Option(help="Draws of the bootstrap.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,

@@ -15,12 +15,12 @@ def scores(
     run: Annotated[Path, typer.Option(help="The run whose documents were scored, in order.")],
     behaviors: Annotated[Path, typer.Option(help="JSONL of what its queries were, in order.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The new folder of scores.")],
-    name: Annotated[str | None, typer.Option(help="Of the method. [default: the folder's]")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the method (default: the folder's).")] = None,
     higher_is_better: Annotated[
         bool | None,
         typer.Option(
             "--higher-is-better/--lower-is-better",
-            help="Which sign a supporting document has. [default: what its config.yaml says]",
+            help="Which sign a supporting document has (default: what its config.yaml says).",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a record.")] = False,

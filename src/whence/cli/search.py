@@ -184,7 +184,7 @@ def together(
     window: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Within so many tokens (bytes, with --letters) [default: a document]."
+            min=1, help="Within so many tokens (bytes, with --letters) (default: a document)."
         ),
     ] = None,
     limit: _Limit = 20,

@@ -34,7 +34,7 @@ EngineName = Annotated[
         help="Where shards are worked on: here, in processes, or on Ray (see RAY_ADDRESS).",
     ),
 ]
-Workers = Annotated[int | None, typer.Option(metavar="N", help="... and by how many [default: 2].")]
+Workers = Annotated[int | None, typer.Option(metavar="N", help="... and by how many (default: 2).")]
 Until = Annotated[
     int | None, typer.Option(metavar="STEP", help="... by this step; else by its end.")
 ]

@@ -33,7 +33,7 @@ def stats(
     repeat: Annotated[int, Option(min=1, help="Shortest stretch that counts as repeated.")] = 32,
     languages: Annotated[
         bool | None,
-        Option("--languages/--no-languages", help="Tell languages [default: if installed]."),
+        Option("--languages/--no-languages", help="Tell languages (default: if installed)."),
     ] = None,
     output: Annotated[
         Path | None, Option("--output", "-o", help="Write a page (.html) or the record (.json).")

@@ -22,7 +22,7 @@ _Model = Annotated[str | None, Option(help="A run, a checkpoint's folder, or a n
 _Window = Annotated[int, Option(min=1, help="Tokens within which two texts are near.")]
 _Seed = Annotated[int, Option(help="Of the bootstrap intervals.")]
 _Fields = Annotated[
-    list[str] | None, Option("--field", help="Field to look at; may be repeated [default: all].")
+    list[str] | None, Option("--field", help="Field to look at; may be repeated (default: all).")
 ]
 _Words = Annotated[int, Option("--n", min=1, help="Words in a run that decides.")]
 _SHOWN = 20
@@ -39,7 +39,7 @@ def tasks(
     ] = None,
     n: Annotated[int, Option("--n", min=1, help="Words in an n-gram of an input.")] = 3,
     n_output: Annotated[
-        int | None, Option(min=1, help="Words in an n-gram of an output [default: --n].")
+        int | None, Option(min=1, help="Words in an n-gram of an output (default: --n).")
     ] = None,
     threshold: Annotated[float, Option(help="Cosine above which n-grams are a pair.")] = 0.75,
     window: _Window = 64,
@@ -48,7 +48,7 @@ def tasks(
     output_field: Annotated[str, Option(help="Field of the output.")] = "output",
     vectors: Annotated[
         Path | None,
-        Option(help="NPZ with `inputs` and `outputs`, vectors of the --grams [default: states]."),
+        Option(help="NPZ with `inputs` and `outputs`, vectors of the --grams (default: states)."),
     ] = None,
     grams: Annotated[
         Path | None, Option(help="Write the n-grams to embed to this JSON file, and stop.")
