@@ -7,6 +7,7 @@ refuses.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 
 from whence.core.markup import Child, Markup, tag
@@ -34,3 +35,20 @@ def html_page(title: str, *body: Child, style: str = "") -> str:
         tag("style", Markup(shared + style)),
     )
     return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
+
+
+def page_top(title: Child, *below: Child) -> Markup:
+    """What stands above everything: whose page it is, its title, and what else is given."""
+    mark = tag("p", "Whence", class_="mark")
+    return tag("header", mark, tag("h1", title), *below, class_="top")
+
+
+def figures(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """Numbers that stand large, each with the words that say what it is."""
+    return tag("dl", *(tag("div", tag("dd", n), tag("dt", words)) for n, words in pairs))
+
+
+def section(name: str, title: str, note: Child, *body: Child) -> Markup:
+    """A section: heading and a line of explanation at the side, the body beside it."""
+    side = tag("header", tag("h2", title), tag("p", note))
+    return tag("section", side, tag("div", *body, class_="body"), id=name)

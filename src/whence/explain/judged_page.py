@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Markup, tag
-from whence.core.page import html_page
+from whence.core.page import html_page, page_top, section
 from whence.core.plot import STYLE, Axis, Series, plot
 
 Record = Mapping[str, Any]
@@ -24,15 +24,19 @@ def judged_page(record: Record, baselines: Sequence[str]) -> str:
     title = f"{len(record['rows'])} methods, judged by {record['subsets']} removals"
     return html_page(
         title,
-        tag("h1", title),
         tag(
-            "p",
-            f"{len(record['behaviors'])} behaviors. LDS: rank correlation, over random removals "
-            f"of {record['kind']}s, of predicted sums with measured values; whiskers are 95 % "
-            "intervals over behaviors and removals.",
+            "main",
+            page_top("Which method is right?", tag("p", title, ".", class_="summary")),
+            section(
+                "cost",
+                "Score and cost",
+                f"{len(record['behaviors'])} behaviors. LDS: rank correlation, over random "
+                f"removals of {record['kind']}s, of predicted sums with measured values; whiskers "
+                "are 95 % intervals over behaviors and removals.",
+                tag("div", tag("figure", _cost(record["rows"], baselines)), class_="plots"),
+            ),
+            section("methods", "The methods", "Best first.", _table(record["rows"])),
         ),
-        tag("div", tag("figure", _cost(record["rows"], baselines)), class_="plots"),
-        _table(record["rows"]),
         style=STYLE,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
-from whence.core.page import html_page
+from whence.core.page import html_page, page_top, section
 from whence.core.plot import STYLE, Axis, Series, plot
 
 Record = Mapping[str, Any]
@@ -23,22 +23,14 @@ def frequency_page(record: Record) -> str:
     facts = record["facts"]
     body = tag(
         "main",
-        tag(
-            "header",
-            tag("p", "Whence", class_="mark"),
-            tag("h1", "Does frequency explain accuracy?"),
+        page_top(
+            "Does frequency explain accuracy?",
             tag("p", f"{len(facts):,} facts, counted in {record['corpus']['path']}."),
-            class_="top",
         ),
         *(_measure(record, name) for name in record.get("bins", ())),
-        _section("facts", "The facts", "Most frequent first.", _facts(facts)),
+        section("facts", "The facts", "Most frequent first.", _facts(facts)),
     )
     return html_page("Does frequency explain accuracy?", body, style=STYLE)
-
-
-def _section(name: str, title: str, note: Child, *body: Child) -> Markup:
-    side = tag("header", tag("h2", title), tag("p", note))
-    return tag("section", side, tag("div", *body, class_="body"), id=name)
 
 
 def _measure(record: Record, name: str) -> Markup:
@@ -66,7 +58,7 @@ def _measure(record: Record, name: str) -> Markup:
         ]
         for b in bins
     ]
-    return _section(
+    return section(
         name,
         f"By {_WHAT[name]}",
         "Whiskers and brackets: Wilson's interval of 95 %.",

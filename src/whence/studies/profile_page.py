@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from whence.core.markup import Child, Markup, tag
-from whence.core.page import html_page
+from whence.core.markup import Markup, tag
+from whence.core.page import html_page, page_top, section
 
 Record = Mapping[str, Any]
 
@@ -45,28 +45,25 @@ def profile_page(record: Record) -> str:
     documents = f"{sum(record['sizes']):,} documents in {len(record['cohorts'])} cohorts, and "
     body = tag(
         "main",
-        tag(
-            "header",
-            tag("p", "Whence", class_="mark"),
-            tag("h1", "What did seeing a document do?"),
+        page_top(
+            "What did seeing a document do?",
             tag("p", documents, f"{record['controls']:,} that were never seen."),
-            class_="top",
         ),
-        _section(
+        section(
             "summary",
             "In short",
             "Nats by which a document is likelier for having been seen; 95 % by drawing "
             "documents again.",
             _summary(record),
         ),
-        _section(
+        section(
             "effects",
             "The profile",
             "A row is a cohort: documents first seen before that step. A frame marks cells "
             "whose simultaneous band leaves 0 out; pale cells lie before the cohort was seen.",
             _triangle(record, "effect"),
         ),
-        _section(
+        section(
             "plain",
             "The plain difference",
             "To documents never seen, for comparison: it is off by however much the texts differ.",
@@ -74,11 +71,6 @@ def profile_page(record: Record) -> str:
         ),
     )
     return html_page("Memorisation profile", body, style=_STYLE)
-
-
-def _section(name: str, title: str, note: str, *body: Child) -> Markup:
-    side = tag("header", tag("h2", title), tag("p", note))
-    return tag("section", side, tag("div", *body, class_="body"), id=name)
 
 
 def _summary(record: Record) -> Markup:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
-from whence.core.page import html_page
+from whence.core.page import figures, html_page, page_top, section
 from whence.core.plot import STYLE, Axis, Series, plot
 
 Record = Mapping[str, Any]
@@ -22,34 +22,34 @@ def statistics_page(record: Record) -> str:
     body = tag(
         "main",
         _top(record),
-        _section("lengths", "How long", "Documents by length.", _lengths(record)),
-        _section(
+        section("lengths", "How long", "Documents by length.", _lengths(record)),
+        section(
             "words",
             "Which words",
             "Words are runs of letters and digits, whatever their case.",
             _word_plots(whole["words"]),
             _top_words(whole["words"]),
         ),
-        _section(
+        section(
             "ngrams",
             "Most frequent runs of tokens",
             "Exact counts; a run stays inside a document.",
             tag("div", *(_ngrams(n, r) for n, r in record["ngrams"].items()), class_="plots"),
         ),
-        _section(
+        section(
             "copies",
             "What is there more than once",
             "Equal documents, near copies, long stretches of equal tokens.",
             _copies(record),
         ),
-        _section(
+        section(
             "letters",
             "Which languages and characters",
             "Languages are told from pieces of a document: its beginning, middle and end.",
             _languages(whole),
             _shares("character", whole["characters"], "characters"),
         ),
-        _section(
+        section(
             "personal",
             "Personal data",
             "Found by shape and check digits; examples are masked. Names have no shape.",
@@ -62,26 +62,15 @@ def statistics_page(record: Record) -> str:
 
 def _top(record: Record) -> Markup:
     whole = record["whole"]
-    figures = (
+    numbers = (
         (f"{whole['documents']:,}", "documents"),
         (f"{whole['tokens']:,}", "tokens"),
         (f"{whole['bytes']:,}", "bytes of text"),
         (f"{whole['words']['kinds']:,}", "different words"),
         (f"{_percent(whole['repeats']['copied'], whole['tokens'])}", "of tokens are copies"),
     )
-    return tag(
-        "header",
-        tag("p", "Whence", class_="mark"),
-        tag("h1", "What is in my corpus?"),
-        tag("dl", *(tag("div", tag("dd", n), tag("dt", words)) for n, words in figures)),
-        tag("p", record["corpus"]["path"], " ", record["corpus"]["digest"], class_="note"),
-        class_="top",
-    )
-
-
-def _section(name: str, title: str, note: Child, *body: Child) -> Markup:
-    side = tag("header", tag("h2", title), tag("p", note))
-    return tag("section", side, tag("div", *body, class_="body"), id=name)
+    made = tag("p", record["corpus"]["path"], " ", record["corpus"]["digest"], class_="note")
+    return page_top("What is in my corpus?", figures(numbers), made)
 
 
 def _lengths(record: Record) -> Markup:
@@ -241,7 +230,7 @@ def _slices(record: Record) -> Markup | None:
     head = ["slice", "documents", "tokens", "median length", "words"]
     head += ["languages", "near copies", "copied", "personal"]
     title = f"By {record['by']}"
-    return _section("slices", title, "The same, slice by slice.", _table(head, rows))
+    return section("slices", title, "The same, slice by slice.", _table(head, rows))
 
 
 def _table(head: Iterable[Child], rows: Iterable[Sequence[Child]]) -> Markup:

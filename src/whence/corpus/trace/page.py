@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from whence.core.markup import Child, Markup, join, tag
-from whence.core.page import html_page
+from whence.core.page import figures, html_page, page_top, section
 from whence.core.records import writing
 from whence.corpus.trace.near import NearMatch
 from whence.corpus.trace.relevance import level
@@ -40,24 +40,13 @@ def render(trace: Trace) -> str:
 
 
 def _top(trace: Trace) -> Markup:
-    figures = (
+    numbers = (
         (f"{100 * trace.covered:.0f} %", "of the text stands in the corpus, in some span"),
         (f"{trace.found:,}", "spans that cannot be made longer"),
         (f"{len(trace.spans):,}", "of them shown, the rarest"),
         (f"{len(trace.documents):,}", "documents hold these"),
     )
-    return tag(
-        "header",
-        tag("p", "Whence", class_="mark"),
-        tag("h1", "Where does this text come from?"),
-        tag("dl", *(tag("div", tag("dd", n), tag("dt", words)) for n, words in figures)),
-        class_="top",
-    )
-
-
-def _section(name: str, title: str, note: Child, *body: Child) -> Markup:
-    side = tag("header", tag("h2", title), tag("p", note))
-    return tag("section", side, tag("div", *body, class_="body"), id=name)
+    return page_top("Where does this text come from?", figures(numbers))
 
 
 def _text(trace: Trace) -> Markup:
@@ -72,7 +61,7 @@ def _text(trace: Trace) -> Markup:
         at = end
     pieces.append(trace.text[at:])
     prompt = tag("p", trace.prompt, class_="asked") if trace.prompt else None
-    return _section(
+    return section(
         "text",
         "The text",
         join(
@@ -91,13 +80,13 @@ def _text(trace: Trace) -> Markup:
 
 def _spans(trace: Trace) -> Markup:
     if not trace.spans:
-        return _section(
+        return section(
             "spans",
             "Spans",
             "The rarest first.",
             tag("p", "No stretch of the text stands in the corpus.", class_="empty"),
         )
-    return _section(
+    return section(
         "spans",
         "Spans",
         "The rarest first: rarity is how improbable the words would be if each were drawn by its "
@@ -145,7 +134,7 @@ def _near(trace: Trace) -> Markup | None:
         if shown
         else tag("p", "None.", class_="empty")
     )
-    return _section(
+    return section(
         "near",
         "Nearly the same",
         f"Up to {trace.settings.edits} words changed; case, blanks and punctuation count nothing.",
@@ -173,7 +162,7 @@ def _making(trace: Trace) -> Markup:
         "beginning and ending where words do" if settings.whole_words else "parts of words too",
         "none past a sentence's end" if settings.within_sentences else "across sentences",
     ]
-    return _section(
+    return section(
         "making",
         "How it was made",
         "The steps and thresholds of OLMoTrace, differences named.",

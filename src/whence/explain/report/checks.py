@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
+from whence.core.page import section
 from whence.explain.reading import (
     BASELINES,
     PLURALS,
@@ -17,7 +18,7 @@ from whence.explain.reading import (
     rows_of,
     sets_of,
 )
-from whence.explain.report.parts import badge, number, section, table
+from whence.explain.report.parts import badge, number, table
 
 _SIDE, _MARGIN = 250, 36
 

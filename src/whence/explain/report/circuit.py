@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from whence.core.markup import Markup, tag
-from whence.core.page import html_page
+from whence.core.page import figures, html_page, page_top, section
 from whence.core.plot import STYLE, Axis, Series, plot
 
 _COLUMN, _ROW, _MARGIN = 64, 74, 46
@@ -31,35 +31,30 @@ def circuit_page(record: dict[str, Any]) -> str:
     ]
     foil = f" rather than {first['foil']!r}" if first.get("foil") else ""
     more = len(record["behaviors"]) - 1
-    head = tag(
-        "header",
-        tag("div", "whence", class_="mark"),
+    head = page_top(
+        f"{first['prompt']} → {first['target']!r}{foil}",
         tag("p", "Which edges carry this?", class_="asks"),
-        tag("h1", f"{first['prompt']} → {first['target']!r}{foil}"),
         tag("p", f"and {more} more behaviors of the same task", class_="note") if more else None,
-        tag("dl", [tag("div", tag("dt", said), tag("dd", number)) for number, said in facts]),
-        class_="top",
+        figures(facts),
     )
     removal = record["intervention"]["removal"]
-    graph = _section(
+    graph = section(
+        "circuit",
         "The circuit",
         f"Strongest {min(_DRAWN, len(record['edges']))} edges. Read upwards: each part adds to the "
         "stream, what is above may read it. Blue supports, orange opposes; a thick line means many "
         "nats when this edge alone is cut. q, k, v: read as query, key or value.",
         tag("div", draw(record["edges"]), class_="graph"),
     )
-    curves = _section(
+    curves = section(
+        "curve",
         "How few are enough",
         f"Edges in the order of their scores ({record['method']}), all others cut ({removal}).",
         tag("div", _plot(record), class_="plots"),
     )
-    table = _section("Edges", "Nats, mean over behaviors.", _table(record["edges"]))
+    table = section("edges", "Edges", "Nats, mean over behaviors.", _table(record["edges"]))
     title = f"{first['prompt']} - a circuit"
     return html_page(title, tag("main", head, graph, curves, table), style=STYLE + _OWN)
-
-
-def _section(title: str, said: str, body: Markup) -> Markup:
-    return tag("section", tag("header", tag("h2", title), tag("p", said)), tag("div", body))
 
 
 def _plot(record: dict[str, Any]) -> Markup:

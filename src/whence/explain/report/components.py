@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
+from whence.core.page import section
 from whence.explain.reading import Record, by_cause, methods_of, nats, rows_of, strength
 from whence.explain.report.parts import (
     causes_table,
     details,
     legend,
-    section,
     shade,
     side_by_side,
 )

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
+from whence.core.page import section
 from whence.explain.reading import Record, visible
-from whence.explain.report.parts import details, section, table
+from whence.explain.report.parts import details, table
 
 _BARS = 120  # tokens with bars of their own; longer texts would drown in them
 

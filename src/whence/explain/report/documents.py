@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
+from whence.core.page import section
 from whence.explain.reading import (
     BASELINES,
     Record,
@@ -16,7 +17,7 @@ from whence.explain.reading import (
     rows_of,
     sets_of,
 )
-from whence.explain.report.parts import badge, details, section, shade, side_by_side
+from whence.explain.report.parts import badge, details, shade, side_by_side
 
 _SHOWN = 8
 _LONGEST = 900

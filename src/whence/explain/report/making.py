@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
+from whence.core.page import section
 from whence.explain.reading import Record
-from whence.explain.report.parts import details, section, table
+from whence.explain.report.parts import details, table
 
 
 def making_section(record: Record) -> Markup:

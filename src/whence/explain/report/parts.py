@@ -11,12 +11,6 @@ from whence.explain.reading import BASELINES, between, nats, visible
 _SIGNS = {"confirmed": "✓", "refuted": "✕", "not verified": "○"}
 
 
-def section(name: str, title: str, note: Child, *body: Child) -> Markup:
-    """A section: heading and a line of explanation at the side, the body beside it."""
-    side = tag("header", tag("h2", title), tag("p", note))
-    return tag("section", side, tag("div", *body, class_="body"), id=name)
-
-
 def badge(verdict: str | None) -> Markup | None:
     """A verdict, told by sign, word and colour."""
     if verdict is None:

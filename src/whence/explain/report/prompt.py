@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
+from whence.core.page import section
 from whence.explain.reading import (
     Record,
     by_cause,
@@ -18,7 +19,6 @@ from whence.explain.report.parts import (
     causes_table,
     details,
     legend,
-    section,
     shade,
     side_by_side,
 )
