@@ -108,7 +108,6 @@ class Reversal:
         run: the run.
         weights: the loss weight of each document.
         adjoint: derivatives of each behavior by the state after step `at`.
-        parts: numbers of the parameters of each part.
         split: gives all parts of a step at once.
         found: what was found of the steps after `at`.
         slots: states that may be held.
@@ -122,7 +121,6 @@ class Reversal:
     run: Run
     weights: Float[Tensor, " document"]
     adjoint: _Adjoint
-    parts: list[list[int]]
     split: Split | None
     found: Float[np.ndarray, "behavior part column"]
     slots: int
@@ -138,7 +136,6 @@ def weight_gradients(
     finals: Mapping[str, Float[Tensor, " behavior *shape"]],
     *,
     at: Replay | None = None,
-    parts: Mapping[str, Sequence[str]] | None = None,
     split: Split | None = None,
     tokens: bool = False,
     memory: int = GRADIENT_MEMORY,
@@ -153,12 +150,8 @@ def weight_gradients(
         finals: for each trained parameter, by its name, the derivative of every function with
             respect to its final value.
         at: a replay of the run with its states in between, where the weights are not 1.
-        parts: names of parameters by part of the model; each part gets what documents did
-            through its own parameters' gradients, and parts that hold every parameter once add
-            up to the whole. Each costs one more pass a step and behavior. None means one part,
-            the whole model.
-        split: in place of `parts`, gives all parts of a step at once; the whole model then
-            comes first.
+        split: tells what documents did by way of each part's own gradient. The whole model
+            comes first; parts that hold every parameter once add up to it.
         tokens: by the loss weight of every token in place of every document's. The last axis
             then holds the framed documents (`whence.training.pieces`) one after the other, each
             value at the token that is predicted; a document's values add up to its own.
@@ -170,8 +163,8 @@ def weight_gradients(
 
     Raises:
         RunError: the run is not finished, or was recorded from somebody else's loop; a
-            parameter has no derivative, or a part names one that is not trained; or the replay
-            is one of another seed or without its states.
+            parameter has no derivative; tokens are to be split; or the replay is one of another
+            seed or without its states.
     """
     run.replay_is_possible()
     if tokens and split is not None:
@@ -179,28 +172,26 @@ def weight_gradients(
             "weight_gradients",
             expected="tokens, or a split",
             got="both",
-            fix="Name `parts` in the place of the split.",
+            fix="Ask for one after the other.",
         )
     starts = framed_starts(run.corpus()) if tokens else None
     states = states_of(run, at)
     with numerics(run.recipe), bar("back through the run", run.steps, "step") as shown:
         last = load_checkpoint(states[run.steps], run.recipe)
-        numbered = _numbered(last, parts)
-        count = len(numbered) or 1 + (0 if split is None else len(split.parts))
+        count = 1 + (0 if split is None else len(split.parts))
         weights = np.ones(run.corpus().n_documents) if at is None else at.weights
         columns = len(weights) if starts is None else int(starts[-1])
         job = Reversal(
             run=run,
             weights=torch.as_tensor(weights, dtype=DTYPES[run.recipe.dtype]).to(run.recipe.device),
             adjoint=_at_the_end(last, finals),
-            parts=numbered,
             split=split,
             found=np.zeros((len(next(iter(finals.values()))), count, columns)),
             starts=starts,
             slots=max(3, memory // _bytes(last)),
             shown=shown,
             at=run.steps,
-            place=run.path / UNFINISHED / key_of(run, weights, finals, parts, split, tokens),
+            place=run.path / UNFINISHED / key_of(run, weights, finals, split, tokens),
             saved=time.perf_counter(),
         )
         go_on(job)
@@ -210,22 +201,6 @@ def weight_gradients(
                 _back(job, state, min(stop, job.at))
         shutil.rmtree(job.place, ignore_errors=True)
     return job.found
-
-
-def _numbered(state: State, parts: Mapping[str, Sequence[str]] | None) -> list[list[int]]:
-    """Each part's parameters by their number; none at all where the whole is asked for."""
-    names = _names(state)
-    number = {name: i for i, name in enumerate(names)}
-    for part, members in (parts or {}).items():
-        for name in members:
-            if name not in number:
-                raise RunError(
-                    f"part {part!r}",
-                    expected="names of trained parameters",
-                    got=name,
-                    fix="Take the names from module.named_parameters().",
-                )
-    return [[number[name] for name in members] for members in (parts or {}).values()]
 
 
 def _names(state: State) -> list[str]:
@@ -294,15 +269,13 @@ def _pull_back(job: Reversal, state: State) -> None:
             [raw[i] for i in moving],
             [*state.parameters, weights],
             grad_outputs=[through[i][behavior] for i in moving],
-            retain_graph=bool(job.parts) or behavior + 1 < len(job.found),
+            retain_graph=behavior + 1 < len(job.found),
             materialize_grads=True,
         )
         for mine, product in zip(here.parameters, curved[:-1], strict=True):
             mine[behavior] += product
-        by_document = _by_part(job, raw, through, weights, behavior) or [curved[-1]]
-        for part, found in enumerate(by_document):
-            # A document may stand twice in a step, where one pass ends and the next begins.
-            np.add.at(job.found[behavior, part], columns, found.double().cpu().numpy())
+        # A token may stand twice in a step, where one pass ends and the next begins.
+        np.add.at(job.found[behavior, 0], columns, curved[-1].double().cpu().numpy())
     if job.split is not None:
         if plan.dropout:
             torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
@@ -312,31 +285,6 @@ def _pull_back(job: Reversal, state: State) -> None:
     job.adjoint, job.at = here, state.step
     job.shown.update()
     save_now_and_then(job)
-
-
-def _by_part(
-    job: Reversal,
-    raw: Sequence[Tensor],
-    through: Sequence[Tensor],
-    weights: Float[Tensor, " seen"],
-    behavior: int,
-) -> list[Float[Tensor, " seen"]]:
-    """What the batch's documents do to one behavior through each part's gradient."""
-    found = []
-    for members in job.parts:
-        moving = [i for i in members if raw[i].requires_grad]
-        found.append(
-            torch.autograd.grad(
-                [raw[i] for i in moving],
-                weights,
-                grad_outputs=[through[i][behavior] for i in moving],
-                retain_graph=True,
-                materialize_grads=True,
-            )[0]
-            if moving
-            else torch.zeros_like(weights)
-        )
-    return found
 
 
 def _through_the_update(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,6 @@ def key_of(
     run: Run,
     weights: Float[np.ndarray, " document"],
     finals: Mapping[str, Tensor],
-    parts: Mapping[str, Sequence[str]] | None,
     split: Split | None,
     tokens: bool,
 ) -> str:
@@ -62,7 +61,6 @@ def key_of(
         "run": run.digest,
         "weights": digest(np.ascontiguousarray(weights).tobytes()),
         "finals": [digest(t.view(torch.uint8).numpy().tobytes()) for t in ends],
-        "parts": None if parts is None else {k: list(v) for k, v in parts.items()},
         "split": None if split is None else list(split.parts),
         "tokens": tokens,
         "code": code_digest(),
