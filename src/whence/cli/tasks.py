@@ -369,18 +369,10 @@ def _show_tasks(record: dict[str, Any]) -> None:
 
 def _show_facts(record: dict[str, Any]) -> None:
     from whence.cli.output import print_table
+    from whence.studies.frequency_page import BINS, bin_rows
 
     for name, bins in record.get("bins", {}).items():
-        rows = [
-            [
-                str(b["low"]) if b["low"] == b["high"] else f"{b['low']} to {b['high']}",
-                f"{b['facts']:,}",
-                f"{b['right']:.2f} ({b['right_low']:.2f} to {b['right_high']:.2f})",
-                f"{b['log_probability']:.2f}",
-            ]
-            for b in bins
-        ]
-        print_table([name, "facts", "share right", "mean nats"], rows)
+        print_table([name, *BINS], bin_rows(bins))
     for name, found in record.get("correlations", {}).items():
         low, high = _number(found["low"]), _number(found["high"])
         typer.echo(f"{name}: rho {_number(found['rho'])} ({low} to {high})")

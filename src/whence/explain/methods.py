@@ -75,16 +75,15 @@ def _tokens(causes: Causes) -> Tokens:
     return causes
 
 
-def _ekfac(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
-    d = _documents(causes)
-    settings = InfluenceSettings(context=d.run.recipe.context)
-    return ekfac(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
+def _influence(score: Callable[..., Scores]) -> Method:
+    """A method over one checkpoint, the last, that takes `InfluenceSettings`."""
 
+    def scored(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+        d = _documents(causes)
+        settings = InfluenceSettings(context=d.run.recipe.context)
+        return score(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
 
-def _gauss_newton(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
-    d = _documents(causes)
-    settings = InfluenceSettings(context=d.run.recipe.context)
-    return gauss_newton(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
+    return Method(scored)
 
 
 def _source(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
@@ -136,8 +135,8 @@ _DOCUMENTS = {
     "tracin": Method(lambda i, b, _: tracin(_documents(i), b)),
     "tracin-plain": Method(_plain_tracin),
     "source": Method(_source),
-    "gauss-newton": Method(_gauss_newton),
-    "ekfac": Method(_ekfac),
+    "gauss-newton": _influence(gauss_newton),
+    "ekfac": _influence(ekfac),
     "trak": Method(_trak),
     "trak-checkpoints": Method(_trak_checkpoints),
     "gradient-cosine": Method(_similarity),

@@ -13,6 +13,9 @@ Record = Mapping[str, Any]
 _FACTS = 200
 _WHAT = {"documents": "documents with both", "near": "places with both near"}
 
+BINS = ("facts", "share right", "mean nats")
+"""What stands in a row of `bin_rows`, after the frequency."""
+
 
 def frequency_page(record: Record) -> str:
     """The page of what `fact_frequency` told.
@@ -49,21 +52,12 @@ def _measure(record: Record, name: str) -> Markup:
         plot("Share right by frequency", [right], x, Axis("share right", low=0.0, high=1.0)),
         plot("Log-probability by frequency", [Series("", facts)], x, Axis("nats")),
     )
-    rows = [
-        [
-            str(b["low"]) if b["low"] == b["high"] else f"{b['low']} to {b['high']}",
-            f"{b['facts']:,}",
-            f"{b['right']:.2f} ({b['right_low']:.2f} to {b['right_high']:.2f})",
-            f"{b['log_probability']:.2f}",
-        ]
-        for b in bins
-    ]
     return section(
         name,
         f"By {_WHAT[name]}",
         "Whiskers and brackets: Wilson's interval of 95 %.",
         tag("div", *drawn, class_="plots"),
-        _table(["count", "facts", "share right", "mean nats"], rows),
+        _table(["count", *BINS], bin_rows(bins)),
         *(_said(record["correlations"][f"{name} and {side}"], side) for side in _SIDES),
     )
 
@@ -106,3 +100,16 @@ def _table(head: Sequence[Child], rows: Sequence[Sequence[Child]]) -> Markup:
     top = tag("tr", *(tag("th", cell) for cell in head))
     body = (tag("tr", *(tag("td", cell) for cell in row)) for row in rows)
     return tag("div", tag("table", tag("thead", top), tag("tbody", *body)), class_="wide")
+
+
+def bin_rows(bins: Sequence[Record]) -> list[list[str]]:
+    """A row for each range of frequencies: facts, share right with its interval, mean nats."""
+    return [
+        [
+            str(b["low"]) if b["low"] == b["high"] else f"{b['low']} to {b['high']}",
+            f"{b['facts']:,}",
+            f"{b['right']:.2f} ({b['right_low']:.2f} to {b['right_high']:.2f})",
+            f"{b['log_probability']:.2f}",
+        ]
+        for b in bins
+    ]
