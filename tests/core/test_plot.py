@@ -57,3 +57,15 @@ def test_everything_is_inside_and_said_in_words():
 def test_a_single_value_has_an_axis_around_it():
     assert len(circles(drawn(Series("", [(1, 3)])))) == 1
     assert len(circles(drawn(Series("", [(1, 3)]), y=Axis("y", log=True)))) == 1
+
+
+def test_labels_stand_beside_their_points_and_not_on_each_other():
+    crowded = [(1.0, 1.0), (1.0, 1.001), (1.0, 1.002), (2.0, 1.0), (9.0, 5.0)]
+    names = ["first", "second", "third", "", "at the right end"]
+    root = drawn(Series("", crowded, labels=names))
+    words = {e.text: (float(e.get("x")), float(e.get("y"))) for e in root.iter("text")}
+    rows = sorted(words[name][1] for name in names[:3])
+    assert all(b - a >= 10 for a, b in itertools.pairwise(rows))
+    assert max(abs(row - circles(root)[0][1]) for row in rows) < 30
+    assert words["at the right end"][0] < circles(root)[-1][0] - 50
+    assert "" not in words

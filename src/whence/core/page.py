@@ -7,7 +7,7 @@ refuses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from whence.core.markup import Child, Markup, tag
@@ -52,3 +52,10 @@ def section(name: str, title: str, note: Child, *body: Child) -> Markup:
     """A section: heading and a line of explanation at the side, the body beside it."""
     side = tag("header", tag("h2", title), tag("p", note))
     return tag("section", side, tag("div", *body, class_="body"), id=name)
+
+
+def table(head: Sequence[Child], rows: Iterable[Sequence[Child]], *, class_: str = "") -> Markup:
+    """A table that scrolls sideways by itself where it does not fit."""
+    cells = [tag("tr", *(tag("td", cell) for cell in row)) for row in rows]
+    top = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
+    return tag("div", tag("table", top, tag("tbody", *cells), class_=class_ or None), class_="wide")

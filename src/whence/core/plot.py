@@ -23,6 +23,8 @@ STYLE = """
 WIDTH, HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 16, 46
 _COLOURS = ("var(--for, #2a6fb0)", "var(--against, #c8641b)", "var(--yes, #1e7d4f)")
+_LETTER, _ROW = 5.4, 10.0  # of a label: how wide a letter is, how far lines lie apart
+_DASHES = (None, "5 3", "1.5 2.5")
 _INK, _LINE = "var(--soft, #6b6f76)", "var(--line, #d9d6d0)"
 
 
@@ -36,6 +38,7 @@ class Series:
         line: joined by a line rather than shown as dots.
         low: lower ends of the whiskers of each point, in y.
         high: their upper ends.
+        labels: what is written beside each point; empty for none.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Series:
     line: bool = False
     low: Sequence[float] = ()
     high: Sequence[float] = ()
+    labels: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def plot(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
 
     Args:
         title: what is shown, for those who cannot see it.
-        series: at most three are told apart by colour.
+        series: three are told apart by colour, further ones by how they are dashed.
         x: the horizontal axis.
         y: the vertical one.
 
@@ -85,6 +89,7 @@ def plot(title: str, series: Sequence[Series], x: Axis, y: Axis) -> Markup:
         tag("title", title),
         *_grid(x, y, [(to_x(t), t) for t in x_ticks], [(to_y(t), t) for t in y_ticks]),
         *(mark for k, s in enumerate(shown) for mark in _marks(s, to_x, to_y, k)),
+        *_labels(shown, to_x, to_y),
         *_legend(shown),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
@@ -111,6 +116,7 @@ def _visible(series: Series, x: Axis, y: Axis) -> Series:
         series.line,
         [series.low[i] for i in keep] if series.low else (),
         [series.high[i] for i in keep] if series.high else (),
+        [series.labels[i] for i in keep] if series.labels else (),
     )
 
 
@@ -180,10 +186,55 @@ def _marks(series: Series, to_x: Scale, to_y: Scale, k: int) -> list[Markup]:
     ]
     if series.line:
         joined = " ".join(f"{a:g},{b:g}" for a, b in places)
-        marks.append(tag("polyline", points=joined, fill="none", stroke=colour, stroke_width=1.6))
+        marks.append(
+            tag(
+                "polyline",
+                points=joined,
+                fill="none",
+                stroke=colour,
+                stroke_width=1.6,
+                stroke_dasharray=_DASHES[k // len(_COLOURS) % len(_DASHES)],
+            )
+        )
         return marks
     marks += [tag("circle", cx=a, cy=b, r=2.6, fill=colour) for a, b in places]
     return marks
+
+
+def _labels(series: Sequence[Series], to_x: Scale, to_y: Scale) -> list[Markup]:
+    """Words beside points, moved down or up until they lie on no other words."""
+    wanted = [
+        (to_x(a), to_y(b), label, _COLOURS[k % len(_COLOURS)])
+        for k, s in enumerate(series)
+        for (a, b), label in zip(s.points, s.labels, strict=False)
+        if label
+    ]
+    boxes: list[tuple[float, float, float]] = []
+    marks = []
+    for a, b, label, colour in sorted(wanted, key=lambda one: one[1]):
+        width = _LETTER * len(label)
+        left = a + 6 if a + 6 + width < WIDTH else a - 6 - width
+        row = _free_row(left, left + width, b + 3, boxes)
+        boxes.append((left, left + width, row))
+        marks.append(
+            tag("text", label, x=round(left, 1), y=round(row, 1), fill=colour, font_size=10)
+        )
+    return marks
+
+
+def _free_row(left: float, right: float, row: float, boxes: Sequence[tuple[float, ...]]) -> float:
+    """The place nearest to `row` where no box of words is in the way."""
+    near = [other for first, last, other in boxes if first < right and left < last]
+    steps = (sign * k * _ROW / 4 for k in range(4 * len(near) + 5) for sign in (1, -1))
+    return next(
+        (
+            row + step
+            for step in steps
+            if _TOP <= row + step <= HEIGHT - _BOTTOM
+            and all(abs(row + step - other) >= _ROW for other in near)
+        ),
+        row,
+    )
 
 
 def _legend(series: Sequence[Series]) -> list[Markup]:

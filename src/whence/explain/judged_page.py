@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Markup, tag
-from whence.core.page import html_page, page_top, section
+from whence.core.page import html_page, page_top, section, table
 from whence.core.plot import STYLE, Axis, Series, plot
 
 Record = Mapping[str, Any]
 
-_HEAD = ("method", "LDS", "95 % interval", "seconds", "MB", "must fail")
+_HEAD = ("method", "LDS", "95 % interval", "fall", "at random", "recall", "s", "MB", "must fail")
 
 
 def judged_page(record: Record, baselines: Sequence[str]) -> str:
@@ -21,6 +21,7 @@ def judged_page(record: Record, baselines: Sequence[str]) -> str:
         record: `Judgement.to_json()`.
         baselines: names of the look-ups, which are shown apart.
     """
+    ranked = sorted(record["rows"], key=lambda row: -row["lds"])
     title = f"{len(record['rows'])} methods, judged by {record['subsets']} removals"
     return html_page(
         title,
@@ -35,7 +36,8 @@ def judged_page(record: Record, baselines: Sequence[str]) -> str:
                 "are 95 % intervals over behaviors and removals.",
                 tag("div", tag("figure", _cost(record["rows"], baselines)), class_="plots"),
             ),
-            section("methods", "The methods", "Best first.", _table(record["rows"])),
+            _removals(ranked, record["kind"]),
+            section("methods", "The methods", "Best first.", table(_HEAD, map(_cells, ranked))),
         ),
         style=STYLE,
     )
@@ -53,6 +55,7 @@ def _cost(rows: Sequence[Record], baselines: Sequence[str]) -> Markup:
             [(max(row["seconds"], 0.01), row["lds"]) for row in some],
             low=[row["interval"][0] for row in some],
             high=[row["interval"][1] for row in some],
+            labels=[row["method"] for row in some],
         )
         for name, some in groups.items()
         if some
@@ -60,17 +63,53 @@ def _cost(rows: Sequence[Record], baselines: Sequence[str]) -> Markup:
     return plot("score against cost", series, Axis("seconds", log=True), Axis("LDS"))
 
 
-def _table(rows: Sequence[Record]) -> Markup:
-    ranked = sorted(rows, key=lambda row: -row["lds"])
-    body = (tag("tr", *(tag("td", cell) for cell in _cells(row))) for row in ranked)
-    head = tag("thead", tag("tr", *(tag("th", name) for name in _HEAD)))
-    return tag("div", tag("table", head, tag("tbody", *body)), class_="wide")
+def _removals(rows: Sequence[Record], kind: str) -> Markup | None:
+    """What the removal of a growing share of the top causes did; None where nothing was removed."""
+    falls = [
+        _fall(row["method"], [(rise["share"], rise["measured"]) for rise in row["loss_rise"]])
+        for row in rows
+        if row["loss_rise"]
+    ]
+    if not falls:
+        return None
+    chance = [(rise["share"], rise["control"]) for rise in rows[0]["loss_rise"]]
+    return section(
+        "falls",
+        "The top removed",
+        f"Mean nats that behaviors lose when a method's top {kind}s are really removed, and when "
+        "as many matched random ones are.",
+        tag(
+            "div",
+            tag(
+                "figure",
+                plot(
+                    "fall against share removed",
+                    [*falls, _fall("at random", chance)],
+                    Axis("share removed", log=True),
+                    Axis("nats"),
+                ),
+            ),
+            class_="plots",
+        ),
+    )
+
+
+def _fall(name: str, points: Sequence[tuple[float, float]]) -> Series:
+    """A line with its name at its end, since there may be more of them than colours."""
+    return Series("", points, line=True, labels=[*("" for _ in points[1:]), name])
 
 
 def _cells(row: Record) -> tuple[str, ...]:
     low, high = row["interval"]
-    blind = [f"{name}: {one['lds']:.3f}" for name, one in row["sanity"].items()]
-    peak = "" if row["peak_mb"] is None else f"{row['peak_mb']:,.0f}"
-    cost = (f"{row['seconds']:,.1f}", peak)
-    name = f"{row['method']} (loses to {row['behind']})" if row["behind"] else row["method"]
-    return name, f"{row['lds']:.3f}", f"{low:.2f} to {high:.2f}", *cost, "; ".join(blind)
+    rise = row["loss_rise"][-1] if row["loss_rise"] else None
+    return (
+        f"{row['method']} (loses to {row['behind']})" if row["behind"] else row["method"],
+        f"{row['lds']:.3f}",
+        f"{low:.2f} to {high:.2f}",
+        f"{rise['measured']:.3f}" if rise else "",
+        f"{rise['control']:.3f}" if rise else "",
+        "" if row["recall"] is None else f"{row['recall']:.2f}",
+        f"{row['seconds']:,.1f}",
+        "" if row["peak_mb"] is None else f"{row['peak_mb']:,.0f}",
+        "; ".join(f"{name}: {one['lds']:.3f}" for name, one in row["sanity"].items()),
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whence.core.markup import Child, Markup, join, tag
-from whence.core.page import html_page, page_top, section
+from whence.core.markup import Markup, join, tag
+from whence.core.page import html_page, page_top, section, table
 from whence.core.plot import STYLE, Axis, Series, plot
 
 Record = Mapping[str, Any]
@@ -57,7 +57,7 @@ def _measure(record: Record, name: str) -> Markup:
         f"By {_WHAT[name]}",
         "Whiskers and brackets: Wilson's interval of 95 %.",
         tag("div", *drawn, class_="plots"),
-        _table(["count", *BINS], bin_rows(bins)),
+        table(["count", *BINS], bin_rows(bins)),
         *(_said(record["correlations"][f"{name} and {side}"], side) for side in _SIDES),
     )
 
@@ -93,13 +93,7 @@ def _facts(facts: Sequence[Record]) -> Markup:
     head = ["subject", "relation", "object", "documents", "near"]
     more = len(facts) - len(rows)
     rest = tag("p", f"{more:,} more are in the record.", class_="note") if more else None
-    return join(_table([*head, *(["nats", "right"] if told else [])], rows), rest)
-
-
-def _table(head: Sequence[Child], rows: Sequence[Sequence[Child]]) -> Markup:
-    top = tag("tr", *(tag("th", cell) for cell in head))
-    body = (tag("tr", *(tag("td", cell) for cell in row)) for row in rows)
-    return tag("div", tag("table", tag("thead", top), tag("tbody", *body)), class_="wide")
+    return join(table([*head, *(["nats", "right"] if told else [])], rows), rest)
 
 
 def bin_rows(bins: Sequence[Record]) -> list[list[str]]:

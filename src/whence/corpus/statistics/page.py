@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whence.core.markup import Child, Markup, join, tag
-from whence.core.page import figures, html_page, page_top, section
+from whence.core.markup import Markup, join, tag
+from whence.core.page import figures, html_page, page_top, section, table
 from whence.core.plot import STYLE, Axis, Series, plot
 
 Record = Mapping[str, Any]
@@ -88,7 +88,7 @@ def _lengths(record: Record) -> Markup:
         Axis("tokens of a document, in bins of a factor of two", log=True),
         Axis("documents", low=0.0),
     )
-    return join(tag("div", tag("figure", drawn), class_="plots"), _table(head, rows))
+    return join(tag("div", tag("figure", drawn), class_="plots"), table(head, rows))
 
 
 def _visible(text: str) -> str:
@@ -154,7 +154,7 @@ def _top_words(words: Record) -> Markup:
 def _ngrams(n: str, rows: Sequence[Record]) -> Markup:
     shown = [[tag("q", _visible(row["text"])), f"{row['count']:,}"] for row in rows[:10]]
     title = tag("h3", f"{n} token" + "s" * (n != "1"))
-    return tag("div", title, _table(["run", "count"], shown))
+    return tag("div", title, table(["run", "count"], shown))
 
 
 def _copies(record: Record) -> Markup:
@@ -178,8 +178,8 @@ def _copies(record: Record) -> Markup:
         [f"{c['tokens']:,}", tag("q", _visible(c["text"])), c["document"], c["original"]]
         for c in record["longest_copies"]
     ]
-    longest = _table(["tokens", "longest copies begin", "in", "as before in"], copies)
-    return join(_table(["", ""], lines), longest if copies else None)
+    longest = table(["tokens", "longest copies begin", "in", "as before in"], copies)
+    return join(table(["", ""], lines), longest if copies else None)
 
 
 def _languages(whole: Record) -> Markup:
@@ -190,13 +190,13 @@ def _languages(whole: Record) -> Markup:
         [code, f"{n['documents']:,}", _percent(n["tokens"], whole["tokens"])]
         for code, n in languages.items()
     ]
-    return _table(["language", "documents", "of tokens"], rows)
+    return table(["language", "documents", "of tokens"], rows)
 
 
 def _shares(what: str, counts: Mapping[str, int], of: str) -> Markup:
     total = sum(counts.values())
     rows = [[name, f"{n:,}", _percent(n, total)] for name, n in counts.items()]
-    return _table([what, of, "share"], rows)
+    return table([what, of, "share"], rows)
 
 
 def _personal(record: Record) -> Markup:
@@ -205,7 +205,7 @@ def _personal(record: Record) -> Markup:
         [kind, f"{n['matches']:,}", f"{n['documents']:,}", ", ".join(examples[kind])]
         for kind, n in record["whole"]["personal"].items()
     ]
-    return _table(["kind", "matches", "documents", "masked examples"], rows)
+    return table(["kind", "matches", "documents", "masked examples"], rows)
 
 
 def _slices(record: Record) -> Markup | None:
@@ -230,13 +230,7 @@ def _slices(record: Record) -> Markup | None:
     head = ["slice", "documents", "tokens", "median length", "words"]
     head += ["languages", "near copies", "copied", "personal"]
     title = f"By {record['by']}"
-    return section("slices", title, "The same, slice by slice.", _table(head, rows))
-
-
-def _table(head: Iterable[Child], rows: Iterable[Sequence[Child]]) -> Markup:
-    top = tag("tr", *(tag("th", cell) for cell in head))
-    body = (tag("tr", *(tag("td", cell) for cell in row)) for row in rows)
-    return tag("div", tag("table", tag("thead", top), tag("tbody", *body)), class_="wide")
+    return section("slices", title, "The same, slice by slice.", table(head, rows))
 
 
 def _percent(part: float, whole: float) -> str:

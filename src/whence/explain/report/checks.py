@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
-from whence.core.page import section
+from whence.core.page import section, table
 from whence.explain.reading import (
     BASELINES,
     PLURALS,
@@ -18,7 +18,7 @@ from whence.explain.reading import (
     rows_of,
     sets_of,
 )
-from whence.explain.report.parts import badge, number, table
+from whence.explain.report.parts import badge, number
 
 _SIDE, _MARGIN = 250, 36
 

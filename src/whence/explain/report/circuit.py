@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from whence.core.markup import Markup, tag
-from whence.core.page import figures, html_page, page_top, section
+from whence.core.page import figures, html_page, page_top, section, table
 from whence.core.plot import STYLE, Axis, Series, plot
+from whence.explain.report.parts import number
 
 _COLUMN, _ROW, _MARGIN = 64, 74, 46
 _DRAWN = 60  # edges in the drawing, the strongest
@@ -52,9 +53,9 @@ def circuit_page(record: dict[str, Any]) -> str:
         f"Edges in the order of their scores ({record['method']}), all others cut ({removal}).",
         tag("div", _plot(record), class_="plots"),
     )
-    table = section("edges", "Edges", "Nats, mean over behaviors.", _table(record["edges"]))
+    edges = section("edges", "Edges", "Nats, mean over behaviors.", _edges(record["edges"]))
     title = f"{first['prompt']} - a circuit"
-    return html_page(title, tag("main", head, graph, curves, table), style=STYLE + _OWN)
+    return html_page(title, tag("main", head, graph, curves, edges), style=STYLE + _OWN)
 
 
 def _plot(record: dict[str, Any]) -> Markup:
@@ -79,21 +80,14 @@ def _plot(record: dict[str, Any]) -> Markup:
     )
 
 
-def _table(edges: list[dict[str, Any]]) -> Markup:
+def _edges(edges: list[dict[str, Any]]) -> Markup:
     names = ("edge", "predicted", "measured alone", "most seen in the circuit")
+    keys = ("predicted", "measured", "needed")
     rows = [
-        tag(
-            "tr",
-            tag("td", tag("code", edge["edge"])),
-            *(
-                tag("td", "" if edge[k] is None else f"{edge[k]:+.3f}", class_="n")
-                for k in ("predicted", "measured", "needed")
-            ),
-        )
+        [tag("code", edge["edge"]), *(number(edge[key], sign=True) for key in keys)]
         for edge in edges
     ]
-    head = tag("tr", [tag("th", name) for name in names])
-    return tag("div", tag("table", tag("thead", head), tag("tbody", rows)), class_="wide")
+    return table(names, rows)
 
 
 def draw(edges: list[dict[str, Any]]) -> Markup:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
-from whence.core.page import section
+from whence.core.page import section, table
 from whence.explain.reading import Record, visible
-from whence.explain.report.parts import details, table
+from whence.explain.report.parts import details
 
 _BARS = 120  # tokens with bars of their own; longer texts would drown in them
 

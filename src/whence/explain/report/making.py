@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
-from whence.core.page import section
+from whence.core.page import section, table
 from whence.explain.reading import Record
-from whence.explain.report.parts import details, table
+from whence.explain.report.parts import details
 
 
 def making_section(record: Record) -> Markup:

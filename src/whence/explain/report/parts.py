@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
+from whence.core.page import table
 from whence.explain.reading import BASELINES, between, nats, visible
 
 _SIGNS = {"confirmed": "✓", "refuted": "✕", "not verified": "○"}
@@ -36,13 +37,6 @@ def legend(largest: float) -> Markup:
         tag("span", f"{nats(largest, sign=True)} nats, supports it"),
         class_="legend",
     )
-
-
-def table(head: Sequence[Child], rows: Iterable[Sequence[Child]], *, class_: str = "") -> Markup:
-    """A table that scrolls sideways by itself where it does not fit."""
-    cells = [tag("tr", *(tag("td", cell) for cell in row)) for row in rows]
-    top = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
-    return tag("div", tag("table", top, tag("tbody", *cells), class_=class_ or None), class_="wide")
 
 
 def number(value: float | None, *, sign: bool = False) -> Markup:

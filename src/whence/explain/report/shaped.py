@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.core.markup import Child, Markup, tag
-from whence.core.page import section
+from whence.core.page import section, table
 from whence.explain.reading import Record, nats, strongest_parts, visible
-from whence.explain.report.parts import details, legend, number, shade, table
+from whence.explain.report.parts import details, legend, number, shade
 
 _MOST_COLUMNS = 40
 _LAYER = re.compile(r"L(\d+)\.(.+)")
