@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from whence.core import Behavior, Scores
     from whence.explain import Judgement, JudgeSettings
 
-_WIDTH = 110
+_WIDEST = 1000
 _KINDS = ("documents", "components", "tokens")
 
 
@@ -222,7 +222,8 @@ def _print(found: Judgement) -> None:
                 f"  {name}", _number(blind["lds"]), _pair(blind["interval"]), said, style="dim"
             )
     console = Console()
-    console.width = max(console.width, _WIDTH)  # numbers cut short would say something else
+    whole = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
+    console.width = max(console.width, whole)  # numbers cut short would say something else
     console.print(table)
     count = len(found.behaviors)
     console.print(

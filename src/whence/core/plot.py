@@ -184,7 +184,7 @@ def _marks(series: Series, to_x: Scale, to_y: Scale, k: int) -> list[Markup]:
         _line(a, to_y(low), a, to_y(high), colour)
         for (a, _), low, high in zip(places, series.low, series.high, strict=False)
     ]
-    if series.line:
+    if series.line and len(places) > 1:
         joined = " ".join(f"{a:g},{b:g}" for a, b in places)
         marks.append(
             tag(

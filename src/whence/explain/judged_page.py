@@ -29,69 +29,64 @@ def judged_page(record: Record, baselines: Sequence[str]) -> str:
             "main",
             page_top("Which method is right?", tag("p", title, ".", class_="summary")),
             section(
-                "cost",
-                "Score and cost",
-                f"{len(record['behaviors'])} behaviors. LDS: rank correlation, over random "
-                f"removals of {record['kind']}s, of predicted sums with measured values; whiskers "
-                "are 95 % intervals over behaviors and removals.",
-                tag("div", tag("figure", _cost(record["rows"], baselines)), class_="plots"),
+                "plots",
+                "Right, and at what cost",
+                f"{len(record['behaviors'])} behaviors.",
+                tag(
+                    "div", _cost(ranked, baselines, record["kind"]), *_falls(ranked), class_="plots"
+                ),
             ),
-            _removals(ranked, record["kind"]),
             section("methods", "The methods", "Best first.", table(_HEAD, map(_cells, ranked))),
         ),
         style=STYLE,
     )
 
 
-def _cost(rows: Sequence[Record], baselines: Sequence[str]) -> Markup:
+def _cost(rows: Sequence[Record], baselines: Sequence[str], kind: str) -> Markup:
     """Score against seconds; what takes no time at all stands at a hundredth of a second."""
-    groups = {
-        "methods": [row for row in rows if row["method"] not in baselines],
-        "look-ups": [row for row in rows if row["method"] in baselines],
-    }
+    groups = (
+        [row for row in rows if row["method"] not in baselines],
+        [row for row in rows if row["method"] in baselines],
+    )
     series = [
         Series(
-            name,
+            "",
             [(max(row["seconds"], 0.01), row["lds"]) for row in some],
             low=[row["interval"][0] for row in some],
             high=[row["interval"][1] for row in some],
             labels=[row["method"] for row in some],
         )
-        for name, some in groups.items()
-        if some
+        for some in groups
     ]
-    return plot("score against cost", series, Axis("seconds", log=True), Axis("LDS"))
+    return _figure(
+        plot("score against cost", series, Axis("seconds", log=True), Axis("LDS")),
+        f"LDS: rank correlation, over random removals of {kind}s, of predicted sums with measured "
+        "values. Whiskers: 95 % intervals over behaviors and removals. Orange: look-ups.",
+    )
 
 
-def _removals(rows: Sequence[Record], kind: str) -> Markup | None:
-    """What the removal of a growing share of the top causes did; None where nothing was removed."""
+def _falls(rows: Sequence[Record]) -> list[Markup]:
+    """What the removal of a growing share of the top causes did; nothing if none were removed."""
+    removed = [row for row in rows if row["loss_rise"]]
+    if not removed:
+        return []
     falls = [
         _fall(row["method"], [(rise["share"], rise["measured"]) for rise in row["loss_rise"]])
-        for row in rows
-        if row["loss_rise"]
+        for row in removed
     ]
-    if not falls:
-        return None
-    chance = [(rise["share"], rise["control"]) for rise in rows[0]["loss_rise"]]
-    return section(
-        "falls",
-        "The top removed",
-        f"Mean nats that behaviors lose when a method's top {kind}s are really removed, and when "
-        "as many matched random ones are.",
-        tag(
-            "div",
-            tag(
-                "figure",
-                plot(
-                    "fall against share removed",
-                    [*falls, _fall("at random", chance)],
-                    Axis("share removed", log=True),
-                    Axis("nats"),
-                ),
-            ),
-            class_="plots",
-        ),
-    )
+    chance = [(rise["share"], rise["control"]) for rise in removed[0]["loss_rise"]]
+    lines = [*falls, _fall("at random", chance)]
+    return [
+        _figure(
+            plot("fall against share", lines, Axis("share removed", log=True), Axis("nats lost")),
+            "Mean fall of the behaviors when a method's top causes are really removed, and when "
+            "as many matched random ones are.",
+        )
+    ]
+
+
+def _figure(drawn: Markup, words: str) -> Markup:
+    return tag("figure", drawn, tag("figcaption", words))
 
 
 def _fall(name: str, points: Sequence[tuple[float, float]]) -> Series:
