@@ -12,7 +12,7 @@ IMPORTED_AS = {"protobuf": "google", "z3-solver": "z3"}
 # transformers imports them when it is asked for such a tokenizer, a Trainer or an adapter.
 # Programs of models import sympy in the sandbox.
 BROUGHT_ALONG = {"sentencepiece", "protobuf", "accelerate", "peft", "sympy"}
-DEVELOPERS = {"beartype", "hypothesis", "mypy", "pytest", "ruff"}
+DEVELOPERS = {"beartype", "hypothesis", "mypy", "pytest", "pytest-xdist", "ruff"}
 
 
 def names(requirements):

@@ -31,10 +31,11 @@ def say(record: dict[str, Any], as_json: bool) -> None:
         print_json(record)
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(show_header=False, box=None, pad_edge=False)
+    columns = (Column(no_wrap=True), Column(overflow="fold"))
+    table = Table(*columns, show_header=False, box=None, pad_edge=False)
     for name, value in record.items():
         table.add_row(Text(name.replace("_", " "), "bold"), Text(_plain(value)))
     Console().print(table)
