@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from whence.core.progress import bar
 from whence.models import Model
@@ -25,6 +26,8 @@ from whence.training.losses import logits
 from whence.training.pieces import Documents
 
 _BATCH_TOKENS = 4096
+_ROWS = 64
+_NEVER = -1e4  # nats; of what cannot come, where 0 x infinity would be no number
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,12 +99,29 @@ def document_likelihoods(
 def _of(model: Model, batch: Batch, number: Int[np.ndarray, " any"]) -> tuple[np.ndarray, ...]:
     """Owner, place, log-probability, mean and deviation of a batch's predicted tokens."""
     predicts = batch.predicts
-    every = torch.log_softmax(logits(model.module, batch)[predicts].double(), -1)
-    target = batch.targets[predicts]
-    said = every.gather(1, target[:, None])[:, 0]
-    share = every.exp()
-    mean = torch.nansum(share * every, 1)
-    variance = torch.nansum(share * (every - mean[:, None]) ** 2, 1)
+    every, targets = logits(model.module, batch)[predicts], batch.targets[predicts]
+    # A few rows at a time, so that what is made of them stays in the processor's cache.
+    told = [
+        _told(*few)
+        for few in zip(torch.split(every, _ROWS), torch.split(targets, _ROWS), strict=True)
+    ]
+    said, mean, deviation = (torch.cat(column) for column in zip(*told, strict=True))
     owner = number[batch.documents[predicts].cpu().numpy()]
     place = batch.framed[predicts].cpu().numpy()
-    return owner, place, *(x.cpu().numpy() for x in (said, mean, variance.sqrt()))
+    return owner, place, *(x.double().cpu().numpy() for x in (said, mean, deviation))
+
+
+def _told(
+    every: Float[Tensor, "token vocabulary"], targets: Int[Tensor, " token"]
+) -> tuple[Float[Tensor, " token"], ...]:
+    """Log-probability of each target, and mean and deviation over all that could have come."""
+    known = torch.log_softmax(every.to(torch.promote_types(every.dtype, torch.float32)), -1)
+    said = known.gather(1, targets[:, None])[:, 0]
+    known = known.clamp(min=_NEVER)
+    share = known.exp()
+    weighted = share * known
+    mean = weighted.sum(1)
+    # About the mean: for a model that is sure, the mean of squares less the square of the mean
+    # would be rounding only.
+    apart = known - mean[:, None]
+    return said, mean, (share * apart * apart).sum(1).sqrt()
