@@ -212,7 +212,7 @@ def judge_documents(
     before = None
     if settings.sanity and any(m.reads and not m.fits for m in chosen.values()):
         groups = bank.record["groups"]
-        before = Documents(_untrained(bank.run, bank.path / "untrained"), groups=groups)
+        before = Documents(untrained(bank.run, bank.path / "untrained"), groups=groups)
     found = _judge([case], chosen, [before] if before else None, settings)
     found += [_given(one, case, blind or {}, settings) for one in given]
     found = _compared(found, settings)
@@ -302,9 +302,19 @@ def _judgement(
     return Judgement(kind, behaviors, settings.subsets, tuple(rows), how)
 
 
-def _untrained(run: Run, folder: Path) -> Run:
-    """The run as if nothing had been learned: every method can be asked about it as about any."""
+def untrained(run: Run, folder: Path) -> Run:
+    """The run as if nothing had been learned: every method can be asked about it as about any.
+
+    Weights are drawn anew, also where the run went on from a checkpoint, which had learned.
+
+    Args:
+        run: finished.
+        folder: where the other one goes.
+    """
     recipe = replace(run.recipe, learning_rate=_STILL)
+    if recipe.checkpoint is not None:
+        config = run.checkpoint(0).path / "config.json"
+        recipe = replace(recipe, checkpoint=None, config=str(config))
     return train(run.corpus(), folder, recipe)
 
 
