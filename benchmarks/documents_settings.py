@@ -12,7 +12,7 @@ a *base*: a model that was trained before, by the default recipe, on other text 
 was; what follows is a training of which the derivative says more about removals.
 
 Text comes in two sizes: "full" has 1,000 passages of 150 words and a Llama of 1.0M parameters,
-"half" 512 passages of 125 words and one of 0.36M. Scripts beside this one take a setting's
+"quarter" 256 passages of 130 words and one of 0.36M. Scripts beside this one take a setting's
 folder, so that all see the same corpus, run, behaviors and bank.
 """
 
@@ -71,7 +71,7 @@ class Size:
 
 
 CONTEXT = 320
-SIZES = {"full": Size(1000, 3000, 150, 4096, 96), "half": Size(512, 1500, 125, 2048, 64)}
+SIZES = {"full": Size(1000, 3000, 150, 4096, 96), "quarter": Size(256, 1000, 130, 2048, 64)}
 HELD_OUT, FROM = 40, 2040  # passages that are asked about, and the first of the base's
 OTHER_WORLDS = (1, 2, 3, 4)  # seeds
 
@@ -84,7 +84,7 @@ BASES = {
 }
 RECIPES = {
     ("world", "default"): WORLD_DEFAULT,
-    ("world", "smooth"): replace(WORLD_DEFAULT, rows=48, epochs=6, **SMOOTH),
+    ("world", "smooth"): replace(WORLD_DEFAULT, rows=48, epochs=4, **SMOOTH),
     ("text", "default"): Recipe(context=CONTEXT, epochs=1),
     ("text", "smooth"): Recipe(context=CONTEXT, rows=8, epochs=1, **SMOOTH),
 }
@@ -124,7 +124,9 @@ class Texts:
     truth: tuple[tuple[str, ...], ...] | None
 
 
-def setting(name: str, recipe: str, folder: Path, size: str = "half", **changes: object) -> Setting:
+def setting(
+    name: str, recipe: str, folder: Path, size: str = "quarter", **changes: object
+) -> Setting:
     """Make a setting, or open it if it is there.
 
     Args:
@@ -209,7 +211,7 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("--setting", choices=("world", "text"), required=True)
     parser.add_argument("--recipe", choices=("default", "smooth"), default="smooth")
-    parser.add_argument("--size", choices=tuple(SIZES), default="half", help="of the text")
+    parser.add_argument("--size", choices=tuple(SIZES), default="quarter", help="of the text")
     parser.add_argument("--behaviors", type=int, default=40, help="the first so many")
     parser.add_argument("--folder", type=Path, required=True, help="of corpora, runs and banks")
     return parser
