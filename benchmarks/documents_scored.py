@@ -19,9 +19,9 @@ import numpy as np
 from documents_settings import options, setting
 
 from whence.core import Behavior, Scores
-from whence.explain.judging import untrained
 from whence.explain.methods import METHODS, Causes
 from whence.explain.peak import peak_memory
+from whence.explain.untrained import untrained
 from whence.interventions import Documents
 
 

@@ -20,9 +20,10 @@ from whence.explain import (
     judge_documents,
     judge_tokens,
 )
-from whence.explain.judging import _Case, _cross_fitted, untrained
+from whence.explain.judging import _Case, _cross_fitted
 from whence.explain.methods import Method
 from whence.explain.peak import peak_memory
+from whence.explain.untrained import untrained
 from whence.interventions import Components, make_bank
 from whence.training import open_run, train
 from whence.verification import Resampling
