@@ -4,8 +4,8 @@ For documents the removals are a bank's retrainings; for components and tokens r
 are drawn on the spot. The lines that judge are the same.
 
 Two sanity rows stand below each method, and both must fail: its scores dealt out to other
-causes, and its scores from the model as it was before training. A method whose scores do as
-well from an untrained model measured the text or the architecture, and nothing of the training.
+causes, and its scores from an untrained model. A method whose scores do as well from that one
+measured the text or the architecture, and nothing of the training.
 """
 
 from __future__ import annotations
