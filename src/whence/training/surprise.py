@@ -36,7 +36,7 @@ def surprise(
         logits: of every position.
         targets: token ids, or `NOTHING`.
     """
-    found: Tensor = _Surprise.apply(logits, targets)
+    found: Tensor = _Surprise.apply(logits, targets)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -52,7 +52,10 @@ class _Surprise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, None]:
         logits, p, column, real = ctx.saved_tensors
-        return _Gradient.apply(logits, given[0] * real, p, column), None
+        by_logits: Tensor = _Gradient.apply(  # type: ignore[no-untyped-call]
+            logits, given[0] * real, p, column
+        )
+        return by_logits, None
 
 
 class _Gradient(torch.autograd.Function):
@@ -65,7 +68,7 @@ class _Gradient(torch.autograd.Function):
         return weighed.scatter_add(1, column, -factor[:, None])
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *given: Tensor) -> tuple[Tensor, Tensor, None, None]:
         weighed, p, column = ctx.saved_tensors
         (along,) = given
