@@ -19,6 +19,7 @@ from whence.core.errors import DamagedError
 from whence.core.records import write_json
 from whence.explain import JudgeSettings, judge_documents
 from whence.interventions import Bank, open_bank
+from whence.verification import lead
 
 
 def main() -> None:
@@ -36,6 +37,7 @@ def main() -> None:
     blind = {s.method: s for s in saved(chosen.folder / f"{name}-blind-scores")}
     theirs = [peer(p, found, bank) for p in peers(chosen.folder / f"{name}-handoff")]
     asked = found.behaviors[: chosen.behaviors]
+    settings = JudgeSettings(shares=tuple(float(s) for s in chosen.shares.split(",") if s))
     judged = judge_documents(
         bank,
         asked,
@@ -43,13 +45,16 @@ def main() -> None:
         given=[*ours, *theirs],
         blind=blind,
         truth=found.truth and found.truth[: len(asked)],
-        settings=JudgeSettings(shares=tuple(float(s) for s in chosen.shares.split(",") if s)),
+        settings=settings,
     )
     record = judged.to_json()
     processor = {s.method: s.settings.get("processor_seconds") for s in [*ours, *theirs]}
     for row, one in zip(record["rows"], judged.rows, strict=True):
         row["processor_seconds"] = processor.get(row["method"])
         row["lds_by_behavior"] = np.round(one.agreement.by_behavior, 3).tolist()
+        if "before training" in one.sanity:
+            control = one.sanity["before training"]
+            row["over_blind"] = list(lead(one.agreement, control, settings.resampling))
     if chosen.output is not None:
         write_json(chosen.output, record)
     print(table(record) if chosen.markdown else json.dumps(record, indent=1))
@@ -91,14 +96,14 @@ def peer(folder: Path, found: Setting, bank: Bank) -> Scores:
 
 def table(record: dict) -> str:
     shares = [r["share"] for r in record["rows"][0]["loss_rise"]]
-    heads = ["method", "LDS", "95 %", "blind"]
+    heads = ["method", "LDS", "95 %", "blind", "lead over blind"]
     heads += [f"fall, top {share:.1%}" for share in shares] + ["recall", "CPU s", "MB"]
     lines = [" | ".join(heads), " | ".join(["---"] * len(heads))]
     for row in sorted(record["rows"], key=lambda r: -r["lds"]):
         blind = row["sanity"].get("before training")
         cells = [f"`{row['method']}`", f"{row['lds']:.3f}"]
         cells += ["{:.2f} to {:.2f}".format(*row["interval"])]
-        cells += ["" if blind is None else f"{blind['lds']:.2f}"]
+        cells += ["", ""] if blind is None else beside(blind, row["over_blind"])
         cells += [f"{r['measured']:.2f} ({r['control']:.2f})" for r in row["loss_rise"]]
         cells += ["" if row["recall"] is None else f"{row['recall']:.2f}"]
         spent = row["processor_seconds"]
@@ -106,6 +111,12 @@ def table(record: dict) -> str:
         cells += ["" if row["peak_mb"] is None else f"{row['peak_mb']:.0f}"]
         lines.append(" | ".join(cells))
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def beside(blind: dict, over: list[float]) -> list[str]:
+    """What the same method has on weights drawn anew, and by how much it does better."""
+    spans = ["{:.2f} to {:.2f}".format(*span) for span in (blind["interval"], over)]
+    return [f"{blind['lds']:.2f} ({spans[0]})", spans[1]]
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python benchmarks/documents_scored.py --setting world --folder DIR --methods ekfac,source
     python benchmarks/documents_scored.py --setting world --folder DIR --methods ekfac --blind
 
-`--blind` scores with the model before training; those scores must fail. `--at-once 8` scores
-eight behaviors at a time and keeps each part, so that a long method goes on where it stopped.
-Seconds and largest resident memory are kept with the scores.
+`--blind` scores with weights drawn anew in place of trained ones; those scores should fail.
+`--at-once 8` scores eight behaviors at a time and keeps each part, so that a long method goes on
+where it stopped. Seconds and largest resident memory are kept with the scores.
 """
 
 from __future__ import annotations
@@ -21,35 +21,27 @@ from documents_settings import options, setting
 from whence.core import Behavior, Scores
 from whence.explain.methods import METHODS, Causes
 from whence.explain.peak import peak_memory
+from whence.explain.untrained import untrained
 from whence.interventions import Documents
-
-STILL = 1e-9
 
 
 def main() -> None:
     parser = options()
     parser.description = __doc__
     parser.add_argument("--methods", required=True, help="names, with commas between them")
-    parser.add_argument("--blind", action="store_true", help="by the model before training")
+    parser.add_argument("--blind", action="store_true", help="by weights drawn anew")
     parser.add_argument("--at-once", type=int, default=None, help="behaviors scored together")
     chosen = parser.parse_args()
     found = setting(chosen.setting, chosen.recipe, chosen.folder, chosen.size)
     causes, name = Documents(found.run), f"{chosen.setting}-{chosen.recipe}"
     asked = found.behaviors[: chosen.behaviors]
     if chosen.blind:
-        still = replace(found.run.recipe, learning_rate=STILL)
-        causes = Documents(untrained(found, chosen.folder / f"{name}-untrained", still))
+        causes = Documents(untrained(found.run, chosen.folder / f"{name}-untrained"))
         name += "-blind"
     for method in chosen.methods.split(","):
         place = chosen.folder / f"{name}-scores" / method
         scores = in_parts(place, method, causes, asked, chosen.at_once)
         print(f"{method}: {scores.cost.seconds:.1f} s, {scores.settings['peak_mb']:.0f} MB")
-
-
-def untrained(found, folder: Path, recipe):
-    from whence.training import train
-
-    return train(found.run.corpus(), folder, recipe)
 
 
 def in_parts(

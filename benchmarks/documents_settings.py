@@ -6,10 +6,14 @@
             asked about are 20 held-out passages (log-likelihood of 64 words after the first 24)
             and 20 held-out completions (the next three words)
 
+Each has two recipes. "default" is what a run has by default, from nothing. "smooth" goes on from
+a *base*: a model that was trained before, by the default recipe, on other text of the same kind
+(four worlds of the same grammar with other people; other passages), as one that is fine-tuned
+was; what follows is a training of which the derivative says more about removals.
+
 Text comes in two sizes: "full" has 1,000 passages of 150 words and a Llama of 1.0M parameters,
-"quick" 256 passages of 130 words and one of 0.36M. Each setting has two recipes: what a run has
-by default, and a smooth one, of which the derivative says more about removals. Scripts beside
-this one take a setting's folder, so that all see the same corpus, run, behaviors and bank.
+"quarter" 256 passages of 130 words and one of 0.36M. Scripts beside this one take a setting's
+folder, so that all see the same corpus, run, behaviors and bank.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from whence.core.records import write_json
 from whence.core.seeds import generator
 from whence.corpus import BuildSettings, Corpus, RawDocument, build_from_documents, open_corpus
 from whence.studies.demo import RECIPE as WORLD_DEFAULT
-from whence.studies.demo import build as build_world
+from whence.studies.demo import VOCABULARY
 from whence.training import Recipe, Run, train
 from whence.worlds import people
 
@@ -39,12 +43,14 @@ class Size:
 
     Attributes:
         documents: trained on.
+        base: other ones, on which the base is trained.
         words: of each.
         vocabulary: of the tokenizer that is trained.
         width: of the model, in four heads.
     """
 
     documents: int
+    base: int
     words: int
     vocabulary: int
     width: int
@@ -65,14 +71,20 @@ class Size:
 
 
 CONTEXT = 320
-SIZES = {"full": Size(1000, 150, 4096, 96), "quick": Size(256, 130, 2048, 64)}
+SIZES = {"full": Size(1000, 3000, 150, 4096, 96), "quarter": Size(256, 1000, 130, 2048, 64)}
+HELD_OUT, FROM = 40, 2040  # passages that are asked about, and the first of the base's
+OTHER_WORLDS = (1, 2, 3, 4)  # seeds
 
 # A long warm-up, a long memory of squared gradients, and an epsilon above most of them: updates
 # that answer to the size of gradients, as plain descent does, and so to documents' weights.
 SMOOTH = {"warmup": 0.25, "betas": (0.9, 0.99), "epsilon": 1e-5, "learning_rate": 1e-2}
+BASES = {
+    "world": replace(WORLD_DEFAULT, epochs=6),
+    "text": Recipe(context=CONTEXT, rows=8, epochs=2),
+}
 RECIPES = {
     ("world", "default"): WORLD_DEFAULT,
-    ("world", "smooth"): replace(WORLD_DEFAULT, rows=48, epochs=6, **SMOOTH),
+    ("world", "smooth"): replace(WORLD_DEFAULT, rows=48, epochs=4, **SMOOTH),
     ("text", "default"): Recipe(context=CONTEXT, epochs=1),
     ("text", "smooth"): Recipe(context=CONTEXT, rows=8, epochs=1, **SMOOTH),
 }
@@ -93,7 +105,28 @@ class Setting:
     truth: tuple[tuple[str, ...], ...] | None
 
 
-def setting(name: str, recipe: str, folder: Path, size: str = "full", **changes: object) -> Setting:
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a setting is made of.
+
+    Attributes:
+        base: documents of the base.
+        judged: documents that are judged.
+        vocabulary: of the tokenizer that is trained on the base's.
+        asked: the behaviors.
+        truth: see `Setting`.
+    """
+
+    base: tuple[RawDocument, ...]
+    judged: tuple[RawDocument, ...]
+    vocabulary: int
+    asked: tuple[Behavior, ...]
+    truth: tuple[tuple[str, ...], ...] | None
+
+
+def setting(
+    name: str, recipe: str, folder: Path, size: str = "quarter", **changes: object
+) -> Setting:
     """Make a setting, or open it if it is there.
 
     Args:
@@ -103,33 +136,52 @@ def setting(name: str, recipe: str, folder: Path, size: str = "full", **changes:
         size: of the text.
         changes: fields of the recipe.
     """
-    chosen = replace(RECIPES[name, recipe], **changes)
-    run_folder = folder / f"{name}-{recipe}"
-    if name == "world":
-        world = people()
-        corpus = build_world(folder / name, world)
-        asked = tuple(fact.question() for fact in world.facts)
-        truth = tuple(fact.documents for fact in world.facts)
-        return Setting(train(corpus, run_folder, chosen), asked, truth)
-    corpus, asked = text(folder, SIZES[size])
-    config = folder / "llama.json"
-    write_json(config, SIZES[size].config())
-    return Setting(train(corpus, run_folder, replace(chosen, config=str(config))), asked, None)
+    texts = invented() if name == "world" else real(SIZES[size])
+    built = BuildSettings(vocab_size=texts.vocabulary)
+    others = build(folder / f"{name}-others", texts.base, built)
+    chosen, base = replace(RECIPES[name, recipe], **changes), BASES[name]
+    if name == "text":
+        config = folder / "llama.json"
+        write_json(config, SIZES[size].config())
+        chosen, base = (replace(each, config=str(config)) for each in (chosen, base))
+    if recipe == "smooth":
+        start = train(others, folder / f"{name}-base", base).checkpoint().path
+        chosen = replace(chosen, checkpoint=str(start), config=None)
+    same_tokens = BuildSettings(tokenizer=str(others.tokenizer_path))
+    corpus = build(folder / name, texts.judged, same_tokens)
+    return Setting(train(corpus, folder / f"{name}-{recipe}", chosen), texts.asked, texts.truth)
 
 
-def text(folder: Path, size: Size) -> tuple[Corpus, tuple[Behavior, ...]]:
-    """Passages as a corpus, and what is asked about others."""
-    passages, place = cut_passages(size.words), folder / "text"
+def build(place: Path, documents: tuple[RawDocument, ...], settings: BuildSettings) -> Corpus:
+    """A corpus, made once."""
     if place.exists():
-        corpus = open_corpus(place)
-    else:
-        settings = BuildSettings(vocab_size=size.vocabulary)
-        corpus = build_from_documents(passages[: size.documents], place, settings)
-    return corpus, questions(passages[size.documents :])
+        return open_corpus(place)
+    return build_from_documents(documents, place, settings)
+
+
+def invented() -> Texts:
+    """The demo's world, and others of the same grammar."""
+    world = people()
+    others = tuple(
+        replace(document, id=f"{seed}/{document.id}")
+        for seed in OTHER_WORLDS
+        for document in people(seed=seed).documents
+    )
+    asked = tuple(fact.question() for fact in world.facts)
+    truth = tuple(fact.documents for fact in world.facts)
+    return Texts(others, world.documents, VOCABULARY, asked, truth)
+
+
+def real(size: Size) -> Texts:
+    """Passages: some that are judged, some for the base, some that are asked about."""
+    passages = tuple(cut_passages(size.words))
+    judged = passages[HELD_OUT : HELD_OUT + size.documents]
+    base = passages[FROM : FROM + size.base]
+    return Texts(base, judged, size.vocabulary, questions(passages[:HELD_OUT]), None)
 
 
 def cut_passages(length: int, seed: int = 0) -> list[RawDocument]:
-    """Passages of equally many words, shuffled; the first are trained on."""
+    """Passages of equally many words, shuffled."""
     data = Path(os.environ.get("WHENCE_DATA", "../shared/data"), "text")
     found = []
     for source in SOURCES:
@@ -143,10 +195,10 @@ def cut_passages(length: int, seed: int = 0) -> list[RawDocument]:
     return [found[i] for i in order]
 
 
-def questions(held_out: list[RawDocument]) -> tuple[Behavior, ...]:
+def questions(held_out: tuple[RawDocument, ...]) -> tuple[Behavior, ...]:
     """Twenty passages to continue at length and twenty to continue by three words, in turn."""
     asked = []
-    for number, document in enumerate(held_out[:40]):
+    for number, document in enumerate(held_out):
         words = document.text.split()
         length = COMPLETION if number % 2 else PASSAGE
         prompt, target = words[:PROMPT], words[PROMPT : PROMPT + length]
@@ -159,7 +211,7 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("--setting", choices=("world", "text"), required=True)
     parser.add_argument("--recipe", choices=("default", "smooth"), default="smooth")
-    parser.add_argument("--size", choices=tuple(SIZES), default="full", help="of the text")
+    parser.add_argument("--size", choices=tuple(SIZES), default="quarter", help="of the text")
     parser.add_argument("--behaviors", type=int, default=40, help="the first so many")
     parser.add_argument("--folder", type=Path, required=True, help="of corpora, runs and banks")
     return parser

@@ -1,9 +1,11 @@
 """Methods by name beside one another, judged by real removals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -21,7 +23,9 @@ from whence.explain import (
 from whence.explain.judging import _Case, _cross_fitted
 from whence.explain.methods import Method
 from whence.explain.peak import peak_memory
+from whence.explain.untrained import untrained
 from whence.interventions import Components, make_bank
+from whence.training import open_run, train
 from whence.verification import Resampling
 
 QUICK = Resampling(resamples=100)
@@ -81,6 +85,17 @@ def test_every_row_has_its_cost_its_sanity_and_its_place(judged):
         record["rows"][0]
     )
     assert record["subsets"] == 12
+
+
+def test_untrained_weights_are_drawn_anew_also_after_a_checkpoint(quick_run, tmp_path):
+    run = quick_run.run
+    start = run.checkpoint().path
+    recipe = replace(run.recipe, checkpoint=str(start), config=None, steps=2, epochs=1.0)
+    before = untrained(train(run.corpus(), tmp_path / "on", recipe), tmp_path / "untrained")
+    fresh, learned = (r.model(0).module.state_dict() for r in (run, open_run(tmp_path / "on")))
+    for name, weights in before.model().module.state_dict().items():
+        torch.testing.assert_close(weights, fresh[name], rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(fresh[name], weights) for name, weights in learned.items())
 
 
 def test_a_method_that_fits_subsets_is_judged_on_others(bank, questions):

@@ -1,6 +1,10 @@
 """A bank keeps what it measured, goes on where it stopped, and is an intervention."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from whence.core.errors import BusyError, DamagedError, MethodError, RunError
 from whence.core.locks import hold
 from whence.interventions import Documents, make_bank, open_bank, random_subsets
 from whence.models import values
-from whence.training import many
+from whence.training import many, open_run
 
 SKIPPED = {"values_do_not_depend_on_the_batch"}  # a replay has no batch to choose
 
@@ -65,6 +69,41 @@ def test_an_interrupted_bank_goes_on_and_is_the_same(quick_run, tmp_path, monkey
     bank = make_bank(quick_run.run, tmp_path / "b", 2, **options)
     assert (made[0] / "mark").exists()  # it was not made twice
     np.testing.assert_array_equal(bank.keep, random_subsets(len(bank.causes), 2, seed=5))
+
+
+KILLED = """
+import os, signal, sys
+from whence.interventions import make_bank
+from whence.training import loop, many, open_run
+loop.SAVE_EVERY_SECONDS = many.SAVE_EVERY_SECONDS = 0.0
+real, steps = loop.advance, []
+def advance(*given):
+    steps.append(real(*given))
+    if len(steps) == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return steps[-1]
+loop.advance = advance
+make_bank(open_run(sys.argv[1]), sys.argv[2], 2, workers=1, engine="serial", stack=1, seed=6)
+"""
+
+
+def test_a_bank_killed_between_two_steps_has_the_bytes_of_an_unbroken_one(quick_run, tmp_path):
+    run, copy = quick_run.run, tmp_path / "copy"
+    shutil.copytree(run.path, copy, ignore=shutil.ignore_patterns("replays"))
+    place = tmp_path / "b"
+    after = run.steps + run.steps // 2  # one is whole, the second in the middle
+    arguments = [sys.executable, "-c", KILLED, str(copy), str(place), str(after)]
+    done = subprocess.run(arguments, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    assert len(list((copy / "replays").glob("[!.]*"))) == 1
+    options = {"workers": 1, "engine": "serial", "stack": 1, "seed": 6}
+    bank = make_bank(open_run(copy), place, 2, **options)
+    unbroken = make_bank(run, tmp_path / "unbroken", 2, **options)
+    np.testing.assert_array_equal(bank.keep, unbroken.keep)
+    for weights in bank.keep.astype(float):
+        pair = [each.replay(weights) for each in (bank.run, run)]
+        assert pair[0].model_digest == pair[1].model_digest
+    assert not list((copy / "replays").glob(".*"))
 
 
 def test_more_subsets_keep_the_first(bank, quick_run):

@@ -4,8 +4,8 @@ For documents the removals are a bank's retrainings; for components and tokens r
 are drawn on the spot. The lines that judge are the same.
 
 Two sanity rows stand below each method, and both must fail: its scores dealt out to other
-causes, and its scores from the model as it was before training. A method whose scores do as
-well from an untrained model measured the text or the architecture, and nothing of the training.
+causes, and its scores from an untrained model. A method whose scores do as well from that one
+measured the text or the architecture, and nothing of the training.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,9 @@ from whence.core.errors import MethodError
 from whence.core.records import finite
 from whence.explain.methods import Causes, Method, methods_named
 from whence.explain.peak import peak_memory
+from whence.explain.untrained import untrained
 from whence.interventions import Bank, Components, Documents, Tokens, random_subsets
 from whence.models import Model
-from whence.training import Run, train
 from whence.verification import (
     FEWEST_SUBSETS,
     SHARES,
@@ -44,7 +43,6 @@ from whence.verification import (
 
 VERSION = 1
 BASELINES = ("embedding", "bm25", "exact-spans", "random")
-_STILL = 1e-9
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -212,7 +210,7 @@ def judge_documents(
     before = None
     if settings.sanity and any(m.reads and not m.fits for m in chosen.values()):
         groups = bank.record["groups"]
-        before = Documents(_untrained(bank.run, bank.path / "untrained"), groups=groups)
+        before = Documents(untrained(bank.run, bank.path / "untrained"), groups=groups)
     found = _judge([case], chosen, [before] if before else None, settings)
     found += [_given(one, case, blind or {}, settings) for one in given]
     found = _compared(found, settings)
@@ -223,7 +221,9 @@ def judge_documents(
     how = {
         **bank.describe(),
         "bank": {name: bank.record[name] for name in ("share", "seed", "subsets")},
-        "before training": "the same run at a learning rate of 1e-9" if before else None,
+        "before training": "the same run from weights drawn anew, at a learning rate of 1e-9"
+        if before
+        else None,
     }
     return Judgement("document", case.behaviors, len(bank.keep), tuple(rows), how)
 
@@ -300,12 +300,6 @@ def _judgement(
     }
     behaviors = tuple(b for case in cases for b in case.behaviors)
     return Judgement(kind, behaviors, settings.subsets, tuple(rows), how)
-
-
-def _untrained(run: Run, folder: Path) -> Run:
-    """The run as if nothing had been learned: every method can be asked about it as about any."""
-    recipe = replace(run.recipe, learning_rate=_STILL)
-    return train(run.corpus(), folder, recipe)
 
 
 def _named(methods: Sequence[str] | None) -> dict[str, Method]:

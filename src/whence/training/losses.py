@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from whence.training.batch import NOTHING, Batch, separating_mask
+from whence.training.surprise import surprise
 
 
 def inputs(module: nn.Module, batch: Batch) -> dict[str, Any]:
@@ -43,15 +44,24 @@ def logits(module: nn.Module, batch: Batch) -> Float[Tensor, "row position vocab
     return found
 
 
-def token_losses(module: nn.Module, batch: Batch) -> Float[Tensor, "row position"]:
+def token_losses(
+    module: nn.Module, batch: Batch, *, twice: bool = False
+) -> Float[Tensor, "row position"]:
     """Surprise at each predicted token, nats; 0 where nothing is predicted. Differentiable.
 
     The value at a position is about the token *after* it: `batch.targets` says which, and
     `batch.documents` whose.
+
+    Args:
+        module: the model.
+        batch: what it sees.
+        twice: whether the gradient is going to be differentiated; equal up to rounding.
     """
     found = logits(module, batch)
     if found.dtype is torch.bfloat16:
         found = found.float()
+    if twice:
+        return surprise(found.flatten(0, 1), batch.targets.flatten()).view(batch.ids.shape)
     flat = nn.functional.cross_entropy(
         found.flatten(0, 1), batch.targets.flatten(), reduction="none", ignore_index=NOTHING
     )
@@ -59,10 +69,10 @@ def token_losses(module: nn.Module, batch: Batch) -> Float[Tensor, "row position
 
 
 def batch_loss(
-    module: nn.Module, batch: Batch, weights: Float[Tensor, " document"]
+    module: nn.Module, batch: Batch, weights: Float[Tensor, " document"], *, twice: bool = False
 ) -> Float[Tensor, ""]:
-    """The loss of one update, nats a predicted token."""
-    losses = token_losses(module, batch)
+    """The loss of one update, nats a predicted token; `twice` as in `token_losses`."""
+    losses = token_losses(module, batch, twice=twice)
     # Padding has document -1 and loss 0: it takes the last document's weight, times nothing.
     weighed: Tensor = losses * weights[batch.documents]
     return weighed.sum() / max(batch.predicted, 1)

@@ -259,7 +259,7 @@ def _pull_back(job: Reversal, state: State) -> None:
     columns, weights, local = _weighed(job, batch)
     if plan.dropout:
         torch.manual_seed(derive(plan.recipe.seed, "dropout", step))
-    loss = batch_loss(state.module, local, weights)
+    loss = batch_loss(state.module, local, weights, twice=True)
     raw = torch.autograd.grad(loss, state.parameters, create_graph=True, materialize_grads=True)
     with torch.no_grad():
         here, through = _through_the_update(job, state, [g.detach() for g in raw], step)
