@@ -32,13 +32,18 @@ from torch import Tensor
 from whence.core import Behavior, Kind
 from whence.core.errors import InterventionError
 from whence.core.records import digest
-from whence.interventions.components import check_replacement
 from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import grouped, kept_singles, membership
-from whence.interventions.interface import ValueOf, check_keep, measured
+from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
 from whence.interventions.listeners import Cutting, contributions
 from whence.interventions.positions import places_in
-from whence.interventions.replacements import mean_activations, other_tokens, with_other
+from whence.interventions.replacements import (
+    about_replacement,
+    check_replacement,
+    mean_activations,
+    other_tokens,
+    with_other,
+)
 from whence.interventions.slopes import edge_products
 from whence.interventions.wiring import Sent, Wiring, listening, wire
 from whence.models import BATCH_SIZE, Model, Row, encode, rows_of
@@ -121,7 +126,7 @@ class Edges:
 
     def describe(self) -> dict[str, Any]:
         """How edges are taken away; everything that can change a number."""
-        about: dict[str, Any] = {
+        return {
             "kind": self.kind,
             "removal": f"what goes along an edge replaced ({self.replacement})",
             "positions": "all of prompt and target"
@@ -129,18 +134,9 @@ class Edges:
             else list(self.positions),
             "edges": digest([cause.id for cause in self.causes]),
             "groups": None if self._table is None else {c.id: list(c.members) for c in self.causes},
-            "batch_size": self.batch_size,
-            "model": self.model.digest,
-            "dtype": str(self.model.dtype),
-            "device": self.model.device.type,
+            **about_passes(self.model, self.batch_size),
+            **about_replacement(self.replacement, self.reference, self.other_prompt),
         }
-        if self.replacement == "mean":
-            texts = list(self.reference)
-            about["reference"] = {"texts": len(texts), "digest": digest(texts)}
-        if self.replacement == "other":
-            other = self.other_prompt
-            about["other_prompt"] = other if isinstance(other, str) else dict(other or {})
-        return about
 
     def measure(
         self,
