@@ -192,6 +192,7 @@ PUBLIC = {
         "Edges",
         "Intervention",
         "Sizes",
+        "Sweep",
         "Tokens",
         "Watched",
         "by_layer",
@@ -203,6 +204,7 @@ PUBLIC = {
         "make_bank",
         "open_bank",
         "random_subsets",
+        "sweep_within",
     ],
     "models": [
         "BATCH_SIZE",

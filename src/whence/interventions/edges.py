@@ -20,8 +20,9 @@ places of the prompt at which edges are cut.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from torch import Tensor
 from whence.core import Behavior, Kind
 from whence.core.errors import InterventionError
 from whence.core.records import digest
+from whence.interventions.beginnings import Kept, cutting_from, keep_beginnings, sent_by
 from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
@@ -45,7 +47,7 @@ from whence.interventions.replacements import (
     with_other,
 )
 from whence.interventions.slopes import edge_products
-from whence.interventions.wiring import Sent, Wiring, listening, wire
+from whence.interventions.wiring import Sent, Wiring, wire
 from whence.models import BATCH_SIZE, Model, Row, encode, rows_of
 
 
@@ -74,6 +76,7 @@ class Edges:
         other_prompt: str | Mapping[str, str] | None = None,
         positions: Sequence[int] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
+        reuse: bool = True,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         """Make the edges of a model removable.
@@ -89,6 +92,8 @@ class Edges:
             positions: tokens of the prompt (special ones counted, -1 the last) at which edges are
                 cut; None means all, the target's included.
             groups: name -> ids of edges ("L0.H1->L1.H2.Q").
+            reuse: begin each pass at the first receiver that changes, with what the model itself
+                has there.
             batch_size: rows in one forward pass.
 
         Raises:
@@ -102,6 +107,7 @@ class Edges:
         self.reference = tuple(reference or ())
         self.other_prompt = other_prompt
         self.positions = None if positions is None else tuple(positions)
+        self.reuse = reuse
         self.batch_size = batch_size
         self.wiring: Wiring = wire(model)
         graph = self.graph
@@ -132,6 +138,7 @@ class Edges:
             "positions": "all of prompt and target"
             if self.positions is None
             else list(self.positions),
+            "reuse": self.reuse,
             "edges": digest([cause.id for cause in self.causes]),
             "groups": None if self._table is None else {c.id: list(c.members) for c in self.causes},
             **about_passes(self.model, self.batch_size),
@@ -163,23 +170,48 @@ class Edges:
         check_keep(keep, self.causes)
         rows = [rows_of(encode(self.model, behavior)) for behavior in behaviors]
         others = self.others(behaviors, rows)
+        first = self._first_layers(keep)
+        order = np.argsort(first, kind="stable")
+        stays, first = keep[order], first[order]
+        kept = self._keep([row for own in rows for row in own], others) if len(keep) > 1 else {}
 
         def editing(
             removals: Int[np.ndarray, " row"], batch: list[Row]
         ) -> AbstractContextManager[None]:
-            cut = self.cut(keep[removals])
-            cutting = Cutting(self.wiring, cut, self.instead(batch, others), self.where(batch))
-            return listening(self.wiring, cutting, len(batch))
+            if stays[removals].all():
+                return nullcontext()
+            instead, where = self.instead(batch, others, kept), self.where(batch)
+            cutting = Cutting(self.wiring, self.cut(stays[removals]), instead, where)
+            return cutting_from(self.wiring, cutting, batch, kept, int(first[removals].min()))
 
-        return measured(
+        found = measured(
             self.model,
             len(behaviors),
-            keep,
+            stays,
             lambda behavior, _: rows[behavior],
             batch_size=self.batch_size,
             editing=editing,
             value=value,
         )
+        return found[:, np.argsort(order, kind="stable")]
+
+    def _first_layers(self, keep: Bool[np.ndarray, "subset cause"]) -> Int[np.ndarray, " subset"]:
+        """The layer of the first receiver of a cut edge; one past the last for none."""
+        layers = np.array([self.graph.receivers[r].layer for r, _ in self.pairs])
+        stays = keep if self._table is None else kept_singles(keep, self._table)
+        past = len(self.model.sites.layers)
+        first: Int[np.ndarray, " subset"]
+        first = np.where(stays, past, layers[None]).min(axis=1, initial=past)
+        return first
+
+    def _keep(
+        self, rows: Sequence[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
+    ) -> dict[Row, Kept]:
+        """What rows leave behind at every layer, and their other prompts' too."""
+        if not self.reuse:
+            return {}
+        patched = [with_other(row, others[row.ids[: row.prompt]]) for row in rows if others]
+        return keep_beginnings(self.wiring, [*rows, *patched], self.batch_size)
 
     def cut(self, keep: Bool[np.ndarray, "row cause"]) -> Bool[Tensor, "row receiver sender"]:
         """Which edges of the graph are cut, for rows that keep some causes."""
@@ -209,7 +241,10 @@ class Edges:
         }
 
     def instead(
-        self, batch: Sequence[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
+        self,
+        batch: Sequence[Row],
+        others: Mapping[tuple[int, ...], tuple[int, ...]],
+        kept: Mapping[Row, Kept] = MappingProxyType({}),
     ) -> Float[Tensor, "#row #sender #position #width"]:
         """What every sender would add instead, to broadcast over a batch."""
         if self.replacement == "zero":
@@ -218,7 +253,8 @@ class Edges:
             return self._means
         patched = [with_other(row, others[row.ids[: row.prompt]]) for row in batch]
         different = list(dict.fromkeys(patched))
-        sent = contributions(self.wiring, different)
+        known = bool(kept) and all(row in kept for row in different)
+        sent = sent_by(kept, different) if known else contributions(self.wiring, different)
         if len(different) == 1:
             return sent
         where = torch.tensor([different.index(row) for row in patched], device=self.model.device)
