@@ -22,9 +22,9 @@ def record(written):
 
 
 def test_the_planted_circuit_is_found(record, written):
-    assert {edge["edge"] for edge in record["edges"]} == written.edges["other"]
+    assert {edge["id"] for edge in record["members"]} == written.edges["other"]
     assert record["faithfulness"] == pytest.approx(1.0, abs=0.2)
-    assert all(edge["measured"] == pytest.approx(edge["predicted"]) for edge in record["edges"])
+    assert all(edge["measured"] == pytest.approx(edge["predicted"]) for edge in record["members"])
     assert all(record["curve"]["cpr"] > other["cpr"] for other in record["baselines"])
 
 
@@ -37,20 +37,20 @@ def test_gradients_are_cut_one_by_one_all_the_same(written):
     settings = CircuitSettings(way="eap", draws=2, enough=0.5)
     found = find_circuit(subject, written.behaviors, others=written.others, settings=settings)
     assert found["method"] == "eap"
-    assert all(edge["measured"] is not None for edge in found["edges"])
+    assert all(edge["measured"] is not None for edge in found["members"])
 
 
 def test_the_page_shows_every_edge(record):
     page = circuit_page(record)
-    for edge in record["edges"]:
-        assert edge["edge"].replace(">", "&gt;") in page
+    for edge in record["members"]:
+        assert edge["id"].replace(">", "&gt;") in page
     assert "Which edges carry this?" in page
     assert "<script" not in page
 
 
 def test_every_end_of_an_edge_is_drawn():
     edges = [
-        {"edge": name, "predicted": weight, "measured": None}
+        {"id": name, "predicted": weight, "measured": None}
         for name, weight in [
             ("embedding->L0.H1.Q", 1.0),
             ("embedding->L0.K1", 0.5),
@@ -74,7 +74,7 @@ def test_without_another_prompt_nothing_goes_along_a_cut_edge(written):
 
 
 def test_wrong_settings(written):
-    with pytest.raises(MethodError, match="auto, exact, eap, eap-ig"):
+    with pytest.raises(MethodError, match="auto, exact, eap, eap-ig, patching, prune"):
         CircuitSettings(steps=0)
     subject = open_subject(written.model, None)
     with pytest.raises(InterventionError, match="another prompt"):
