@@ -76,7 +76,7 @@ def test_a_batch_follows_from_a_budget():
 def test_streams_are_not_kept_where_they_would_take_more_than_half():
     model, many = small(), [Behavior(f"Number {i}", " one") for i in range(60)]
     needed = sweep_within(model, many)
-    tight = sweep_within(model, many, 400_000)
+    tight = sweep_within(model, many, 300_000)
     assert needed.reuse
     assert not tight.reuse
 

@@ -10,7 +10,8 @@ from whence.core.page import figures, html_page, page_top, section, table
 from whence.core.plot import STYLE
 from whence.explain.reading import visible
 
-_COLUMN, _ROW, _LEFT, _FOOT, _TOP = 62, 46, 46, 34, 16
+_ROW, _LEFT, _FOOT, _TOP = 46, 46, 34, 16
+_WIDTH, _NARROW, _BROAD = 500, 34, 62  # of all columns; of one
 _LISTED = 12  # parts
 _NAMED = 0.05  # flow from which a head's edge is named
 _DRAWN = 8  # behaviors
@@ -64,11 +65,12 @@ def draw(graph: Mapping[str, Any]) -> Markup:
     edges: Sequence[Mapping[str, Any]] = graph["edges"]
     tokens = graph["tokens"]
     levels = 2 * (1 + max((edge["layer"] for edge in edges), default=0))
-    width = 2 * _LEFT + _COLUMN * (len(tokens) - 1)
+    column = max(_NARROW, min(_BROAD, _WIDTH / max(1, len(tokens) - 1)))
+    width = 2 * _LEFT + column * (len(tokens) - 1)
     height = _TOP + _ROW * levels + _FOOT
 
     def at(token: int, level: int) -> tuple[float, float]:
-        return _LEFT + _COLUMN * token, height - _FOOT - _ROW * level
+        return _LEFT + column * token, height - _FOOT - _ROW * level
 
     lines = [_line(edge, at) for edge in sorted(edges, key=lambda edge: edge["flow"])]
     labels = [
@@ -129,7 +131,7 @@ def _line(edge: Mapping[str, Any], at: Any) -> Markup:
 
 def _word(token: Mapping[str, Any], x: float, y: float) -> Markup:
     text = visible(token["text"].strip(" ") or token["text"])
-    shown = text if len(text) <= 9 else text[:8] + "…"
+    shown = text if len(text) <= 8 else text[:7] + "…"
     title = tag("title", f"{text}: flow {token['flow']:.3f}")
     return tag(
         "text", title, shown, x=x, y=y + 18, text_anchor="middle", fill="var(--ink, #1d1f23)"
