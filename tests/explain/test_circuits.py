@@ -4,7 +4,15 @@ import pytest
 
 from whence.core import Behavior
 from whence.core.errors import InterventionError, MethodError
-from whence.explain import CircuitSettings, circuit_page, find_circuit, open_subject
+from whence.explain import (
+    CircuitSettings,
+    circuit_page,
+    find_circuit,
+    find_routes,
+    open_subject,
+    routes_page,
+)
+from whence.explain.circuits import all_positions
 from whence.explain.report.circuit import draw
 from whence.worlds import induction
 
@@ -22,9 +30,9 @@ def record(written):
 
 
 def test_the_planted_circuit_is_found(record, written):
-    assert {edge["edge"] for edge in record["edges"]} == written.edges["other"]
+    assert {edge["id"] for edge in record["members"]} == written.edges["other"]
     assert record["faithfulness"] == pytest.approx(1.0, abs=0.2)
-    assert all(edge["measured"] == pytest.approx(edge["predicted"]) for edge in record["edges"])
+    assert all(edge["measured"] == pytest.approx(edge["predicted"]) for edge in record["members"])
     assert all(record["curve"]["cpr"] > other["cpr"] for other in record["baselines"])
 
 
@@ -37,20 +45,20 @@ def test_gradients_are_cut_one_by_one_all_the_same(written):
     settings = CircuitSettings(way="eap", draws=2, enough=0.5)
     found = find_circuit(subject, written.behaviors, others=written.others, settings=settings)
     assert found["method"] == "eap"
-    assert all(edge["measured"] is not None for edge in found["edges"])
+    assert all(edge["measured"] is not None for edge in found["members"])
 
 
 def test_the_page_shows_every_edge(record):
     page = circuit_page(record)
-    for edge in record["edges"]:
-        assert edge["edge"].replace(">", "&gt;") in page
+    for edge in record["members"]:
+        assert edge["id"].replace(">", "&gt;") in page
     assert "Which edges carry this?" in page
     assert "<script" not in page
 
 
 def test_every_end_of_an_edge_is_drawn():
     edges = [
-        {"edge": name, "predicted": weight, "measured": None}
+        {"id": name, "predicted": weight, "measured": None}
         for name, weight in [
             ("embedding->L0.H1.Q", 1.0),
             ("embedding->L0.K1", 0.5),
@@ -74,8 +82,71 @@ def test_without_another_prompt_nothing_goes_along_a_cut_edge(written):
 
 
 def test_wrong_settings(written):
-    with pytest.raises(MethodError, match="auto, exact, eap, eap-ig"):
+    with pytest.raises(MethodError, match="auto, exact, eap, eap-ig, patching, prune"):
         CircuitSettings(steps=0)
     subject = open_subject(written.model, None)
     with pytest.raises(InterventionError, match="another prompt"):
         find_circuit(subject, [Behavior("a b c", " d")], others={"a b": "a c"})
+
+
+def test_heads_that_do_something_are_found(written):
+    subject = open_subject(written.model, None)
+    settings = CircuitSettings(parts=("head", "mlp"), draws=2)
+    found = find_circuit(subject, written.behaviors, others=written.others, settings=settings)
+    assert {part["id"] for part in found["members"]} == written.heads
+    assert "Which parts carry this?" in circuit_page(found)
+    assert "2 of 10 parts" in circuit_page(found).replace("</dd><dt>", " ")
+
+
+def test_parts_at_every_token(written):
+    """The head that copies to the successor matters where the pair's second word stands."""
+    behaviors = written.behaviors[:1]
+    subject = open_subject(written.model, None)
+    every = all_positions(written.model, behaviors)
+    assert every == tuple(range(9))
+    settings = CircuitSettings(parts=("head",), positions=every, apart=True, draws=1)
+    found = find_circuit(subject, behaviors, others=written.others, settings=settings)
+    (second,) = (
+        i
+        for i in written.tokens[behaviors[0].prompt]
+        if i - 1 in written.tokens[behaviors[0].prompt]
+    )
+    assert {part["id"] for part in found["members"]} == {f"L0.H0@{second}", "L1.H0@8"}
+
+
+def test_pruning_leaves_the_planted_circuit(written):
+    subject = open_subject(written.model, None)
+    settings = CircuitSettings(way="prune", threshold=0.05, draws=1)
+    found = find_circuit(subject, written.behaviors[:2], others=written.others, settings=settings)
+    assert {edge["id"] for edge in found["members"]} == written.edges["other"]
+    assert found["method"] == "greedy-pruning"
+    assert "moved when it was tried" in circuit_page(found)
+    with pytest.raises(MethodError, match="tenth"):
+        find_circuit(
+            subject,
+            written.behaviors[:1],
+            others=written.others,
+            settings=CircuitSettings(way="prune", threshold=1e6, parts=("head",), draws=1),
+        )
+
+
+def test_memory_sets_the_batch_and_little_else(written, record):
+    subject = open_subject(written.model, None)
+    settings = CircuitSettings(way="exact", draws=3, memory=2 * 2**20)
+    found = find_circuit(subject, written.behaviors, others=written.others, settings=settings)
+    assert found["intervention"]["batch_size"] < record["intervention"]["batch_size"]
+    assert found["settings"]["memory_estimated"] <= 2 * 2**20
+    for one, other in zip(found["members"], record["members"], strict=True):
+        assert one["id"] == other["id"]
+        assert one["measured"] == pytest.approx(other["measured"], abs=1e-5)
+
+
+def test_routes_are_drawn_and_named_shares(written):
+    found = find_routes(open_subject(written.model, None), written.behaviors[:2], 0.1)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert "not nats" in found["unit"]
+    page = routes_page(found)
+    drawn = sum(len(graph["edges"]) for graph in found["graphs"])
+    assert page.count("<path") == drawn
+    assert ">H0<" in page
+    assert found["graphs"][0]["tokens"][0]["text"] == "<s>"

@@ -283,3 +283,35 @@ def test_wrong_settings(settings, message):
 def test_a_stream_that_is_no_sum_has_no_edges():
     with pytest.raises(ModelError, match="every layer only adds"):
         edges("opt-norm-after")
+
+
+@pytest.mark.parametrize("replacement", ["other", "mean"])
+@pytest.mark.parametrize("name", SUMS)
+def test_passes_that_begin_at_the_first_change_match_whole_ones(name, replacement):
+    """Into one receiver of every layer and the vocabulary, and two of different layers."""
+    found = []
+    for reuse in (True, False):
+        cut = edges(name, replacement=replacement, reference=TEXTS[:2], reuse=reuse, batch_size=5)
+        into = [r.id for r in cut.graph.receivers if r.role in ("value", "mlp", "logits")]
+        ids = [next(c.id for c in cut.causes if c.id.endswith(f"->{r}")) for r in into]
+        found.append(without(cut, *[[i] for i in ids], [ids[1], ids[-1]], [ids[-1], ids[-2]]))
+    np.testing.assert_allclose(*found, atol=5e-6)
+    own = values(small(name), BEHAVIORS)
+    assert (np.abs(found[0] - own[:, None]) > 1e-5).any(axis=0).mean() > 0.8
+
+
+def test_skipped_layers_are_not_run():
+    cut, counted = edges("llama"), [0, 0, 0]
+    handles = []
+    for number, layer in enumerate(cut.model.sites.layers):
+
+        def count(*_, number=number):
+            counted[number] += 1
+
+        handles.append(layer.mlp.register_forward_hook(count))
+    ids = [c.id for c in cut.causes if c.id.endswith("->logits")]
+    without(cut, *[[i] for i in ids])
+    for handle in handles:
+        handle.remove()
+    # Once to keep what rows leave behind, whatever number of edges into the vocabulary is cut.
+    assert counted == [1, 1, 1]

@@ -13,6 +13,8 @@ from transformers import (
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
+    Mamba2Config,
+    MambaConfig,
     MistralConfig,
     MixtralConfig,
     Olmo2Config,
@@ -196,6 +198,17 @@ def _opt():
 
 
 ARCHITECTURES = list(CONFIGS)
+
+_STATES = {"vocab_size": 352, "hidden_size": 32, "num_hidden_layers": 3, "state_size": 4}
+_STATES |= {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
+CONFIGS |= {
+    "mamba": lambda: MambaConfig(**_STATES, time_step_rank=2),
+    "mamba2": lambda: Mamba2Config(
+        **_STATES, num_heads=4, head_dim=16, n_groups=1, chunk_size=16, tie_word_embeddings=False
+    ),
+}
+STATE_SPACE = ("mamba", "mamba2")
+"""Those without heads and MLPs; not among `ARCHITECTURES`."""
 EXPERTS = ("mixtral", "qwen2_moe")
 """Those whose MLPs are mixtures of experts."""
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 from torch import nn
-from transformers import GPT2Config, GPT2LMHeadModel, MambaConfig, MambaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, XLNetConfig, XLNetLMHeadModel
 
-from tests.models.small import ARCHITECTURES, small
+from tests.models.small import ARCHITECTURES, STATE_SPACE, small
 from whence.core.errors import ModelError
 from whence.models import find_sites
 
@@ -19,6 +19,17 @@ def test_every_architecture_has_all_parts(name):
     for layer in sites.layers:
         assert layer.n_heads == 4
         assert layer.head_size == (12 if name in {"qwen3", "gemma2", "gemma3"} else 8)
+
+
+@pytest.mark.parametrize("name", STATE_SPACE)
+def test_a_state_space_layer_has_no_smaller_parts(name):
+    model = small(name)
+    assert [layer.has_heads for layer in model.sites.layers] == [False] * 3
+    assert model.sites.final_norm is model.module.backbone.norm_f
+    with pytest.raises(ModelError, match=r"layer 0: .*heads and an MLP"):
+        _ = model.sites.layers[0].mlp
+    with pytest.raises(ModelError, match="no edges"):
+        _ = model.streams
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -43,8 +54,8 @@ def test_the_residual_stream_is_the_sum_of_what_layers_add(name):
 
 
 def test_an_unknown_architecture_says_what_was_looked_for():
-    module = MambaForCausalLM(MambaConfig(vocab_size=8, hidden_size=8, num_hidden_layers=1))
-    with pytest.raises(ModelError, match=r"transformer\.h.*model\.layers.*backbone"):
+    module = XLNetLMHeadModel(XLNetConfig(vocab_size=8, d_model=8, n_layer=1, n_head=2, d_inner=8))
+    with pytest.raises(ModelError, match=r"transformer\.h.*model\.layers.*lm_loss"):
         find_sites(module)
 
 

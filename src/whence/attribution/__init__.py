@@ -19,6 +19,8 @@ memorization    what a document did to the model's grasp of that very document
 patching        components: attribution patching
 direct          components: what each says to the vocabulary itself
 edge_patching   edges between components: EAP, EAP-IG
+routes          components: information-flow routes, from one forward pass
+flow_terms      what a state of the stream is a sum of
 inputs          tokens: gradient x input, integrated gradients
 """
 
@@ -63,6 +65,7 @@ from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
 from whence.attribution.pruning import Pruned, greedy_pruning
 from whence.attribution.regression import Fit, coar, datamodel, lime, subset_regression
+from whence.attribution.routes import Route, Routes, information_flow, information_flow_routes
 from whence.attribution.row_gradients import RowGradients
 from whence.attribution.shapley import exact_shapley, kernel_shapley, permutation_shapley
 from whence.attribution.similarity import gradient_similarity
@@ -84,6 +87,8 @@ __all__ = [
     "Panel",
     "Profile",
     "Pruned",
+    "Route",
+    "Routes",
     "RowGradients",
     "Solving",
     "Tested",
@@ -110,6 +115,8 @@ __all__ = [
     "gradient_similarity",
     "gradient_x_input",
     "greedy_pruning",
+    "information_flow",
+    "information_flow_routes",
     "integrated_gradients",
     "kernel_shapley",
     "leave_one_out",

@@ -1,8 +1,9 @@
-"""`whence circuit`: which edges between a model's parts carry a behavior."""
+"""`whence circuit`: which parts of a model, or edges between them, carry a behavior."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,39 +21,80 @@ _SHOWN = 20
 def circuit(
     source: Annotated[str, typer.Argument(metavar="MODEL", help="A run, checkpoint or name.")],
     prompt: Annotated[str | None, typer.Argument(help="Text that the model continues.")] = None,
-    target: Annotated[
-        str | None, typer.Option(help="Continuation (default: the model's own).")
-    ] = None,
+    target: Annotated[str | None, typer.Option(help="Continuation; else the model's own.")] = None,
     foil: Annotated[str | None, typer.Option(help="What it is compared with.")] = None,
     other: Annotated[
-        str | None,
-        typer.Option(help="Another prompt of as many tokens; edges carry what it gives instead."),
+        str | None, typer.Option(help="Another prompt of as many tokens; what it gives is put in.")
     ] = None,
     behaviors: Annotated[
-        Path | None,
-        typer.Option(help='JSONL of one task; "other" beside "prompt" is the other prompt.'),
+        Path | None, typer.Option(help='JSONL of one task; with "other" beside "prompt".')
     ] = None,
     corpus: Annotated[Path | None, typer.Option(help="Documents, for means.")] = None,
-    way: Annotated[str, typer.Option(help="auto, exact, eap or eap-ig.")] = "auto",
+    of: Annotated[
+        str, typer.Option(help="edge, or some of head,mlp,layer,neuron,stream.")
+    ] = "edge",
+    positions: Annotated[
+        str, typer.Option(help="Tokens of the prompt: 0,4,-1, or all for each on its own.")
+    ] = "",
+    apart: Annotated[bool, typer.Option("--apart", help="Each part at each token alone.")] = False,
+    way: Annotated[
+        str, typer.Option(help="auto, exact, eap, eap-ig, patching or prune (ACDC).")
+    ] = "auto",
+    routes: Annotated[
+        bool, typer.Option("--routes", help="Information-flow routes: shares, nothing removed.")
+    ] = False,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Of prune: nats of divergence (0.01). Of --routes: a share (0.04)."),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Of EAP-IG.")] = 5,
     enough: Annotated[float, typer.Option(help="Faithfulness at which the circuit ends.")] = 0.9,
+    memory: Annotated[
+        int | None, typer.Option(help="MiB beyond the model; the batch follows from it.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of random orders beside it.")] = 0,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="page.html or record.json")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record.")] = False,
 ) -> None:
-    """Find the edges that carry a behavior, cut everything else, and see what survives.
+    """Find the edges or parts that carry a behavior, replace all others, and see what survives.
 
-    Without --other, what edges carry is replaced by its mean over documents, or by nothing where
-    there are none.
+    Without --other, what is taken away is replaced by its mean over documents, or by nothing
+    where there are none.
     """
-    check_output(output)
-    from whence.explain import CircuitSettings, circuit_page, find_circuit, open_subject
-
-    settings = CircuitSettings(way=way, steps=steps, enough=enough, seed=seed)  # type: ignore[arg-type]
+    given = {"way": way, "steps": steps, "enough": enough, "seed": seed, "apart": apart}
     asked, others = _asked(prompt, target, foil, other, behaviors)
+    check_output(output)
+    if routes:
+        _routes(source, corpus, asked, threshold, output, as_json)
+        return
+    given |= {} if threshold is None else {"threshold": threshold}
+    given |= {"memory": None if memory is None else memory << 20}
+    _circuit(source, corpus, asked, others, (of, positions, given), output, as_json)
+
+
+def _circuit(
+    source: str,
+    corpus: Path | None,
+    asked: list[Behavior],
+    others: dict[str, str],
+    how: tuple[str, str, dict[str, Any]],
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    from whence.explain import CircuitSettings, circuit_page, find_circuit, open_subject
+    from whence.explain.circuits import all_positions
+
+    of, positions, given = how
+    parts = tuple(name.strip() for name in of.split(","))
+    everywhere = positions.strip() == "all"
+    chosen = None if everywhere else _positions(positions)
+    settings = CircuitSettings(parts=parts, positions=chosen, **given)
     subject = open_subject(source, corpus, needs_corpus=not others)
+    if everywhere:
+        every = all_positions(subject.model, asked)
+        settings = replace(settings, positions=every, apart=not settings.of_edges)
     record = find_circuit(subject, asked, others=others, settings=settings)
     if output is not None:
         save(record, output, circuit_page)
@@ -60,6 +102,45 @@ def circuit(
         print_json(record)
     else:
         _print(record)
+
+
+def _routes(
+    source: str,
+    corpus: Path | None,
+    asked: list[Behavior],
+    threshold: float | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    from whence.explain import find_routes, open_subject, routes_page
+
+    subject = open_subject(source, corpus, needs_corpus=False)
+    record = find_routes(subject, asked, **({} if threshold is None else {"threshold": threshold}))
+    if output is not None:
+        save(record, output, routes_page)
+    if as_json:
+        print_json(record)
+        return
+    for graph in record["graphs"]:
+        told = graph["behavior"]
+        typer.echo(f"{told['prompt']} -> {told['target']!r}: {len(graph['edges'])} edges, shares:")
+        print_table(
+            ["part", "flow"], [[p["id"], f"{p['flow']:.3f}"] for p in graph["parts"][:_SHOWN]]
+        )
+        best = sorted(graph["tokens"], key=lambda token: -token["flow"])[:5]
+        typer.echo("tokens: " + ", ".join(f"{t['text']!r} {t['flow']:.2f}" for t in best))
+
+
+def _positions(text: str) -> tuple[int, ...] | None:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip()) or None
+    except ValueError:
+        raise BehaviorError(
+            "--positions",
+            expected="numbers of tokens with commas between them, or all",
+            got=text,
+            fix="Try -1, the last token of the prompt.",
+        ) from None
 
 
 def _asked(
@@ -118,9 +199,10 @@ def _print(record: dict[str, Any]) -> None:
     low, high = area["cpr_interval"]
     random = [c["cpr"] for c in record["baselines"]]
     typer.echo(
-        f"{len(record['edges'])} of {record['edges_in_all']} edges ({record['method']}): "
+        f"{len(record['members'])} of {record['causes_in_all']} {record['of']} "
+        f"({record['method']}: {record['why']}): "
         f"faithfulness {record['faithfulness']:.2f}, {values['everything']:+.2f} nats whole, "
-        f"{values['circuit']:+.2f} in the circuit alone, {values['nothing']:+.2f} with all cut; "
+        f"{values['circuit']:+.2f} in the circuit alone, {values['nothing']:+.2f} with nothing; "
         f"incompleteness {record['incompleteness']:.2f} nats"
     )
     typer.echo(
@@ -128,12 +210,12 @@ def _print(record: dict[str, Any]) -> None:
         f"random orders: CPR {min(random):.3f} to {max(random):.3f}"
     )
     rows = [
-        [edge["edge"], *(_nats(edge[k]) for k in ("predicted", "measured", "needed"))]
-        for edge in record["edges"][:_SHOWN]
+        [member["id"], *(_nats(member[k]) for k in ("predicted", "measured", "needed"))]
+        for member in record["members"][:_SHOWN]
     ]
-    print_table(["edge", "predicted", "measured alone", "in the circuit"], rows)
-    if len(record["edges"]) > _SHOWN:
-        typer.echo(f"... and {len(record['edges']) - _SHOWN} more (-o page.html shows all)")
+    print_table([record["of"][:-1], "predicted", "measured alone", "in the circuit"], rows)
+    if len(record["members"]) > _SHOWN:
+        typer.echo(f"... and {len(record['members']) - _SHOWN} more (-o page.html shows all)")
 
 
 def _nats(value: float | None) -> str:

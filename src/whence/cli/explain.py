@@ -83,8 +83,9 @@ def explain(
         typer.Option(help="Also rank documents by this sentence encoder, a folder or a name."),
     ] = None,
     components: Annotated[
-        str, typer.Option(help="Units inside the model: head,mlp or layer.")
-    ] = "head,mlp",
+        str | None,
+        typer.Option(help="Units inside the model: head,mlp (the usual), layer or stream."),
+    ] = None,
     other_prompt: Annotated[
         str | None, typer.Option(help="Replace activations by those on this prompt.")
     ] = None,
@@ -131,7 +132,7 @@ def explain(
         groups=groups,
         embedding=embedding,
         encoder=encoder,
-        components=tuple(components.split(",")),
+        components=() if components is None else tuple(components.split(",")),
         seeds=_seeds(seeds),
         seed=seed,
     )

@@ -9,7 +9,8 @@ steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
 judging       methods judged by real removals, with what each cost
 judged_page   a judgement as one HTML page
-circuits      which edges carry a behavior, cut and measured
+circuits      which edges or parts carry a behavior, taken away and measured
+routes        which tokens and parts made the state that predicts
 peak          the most memory that a piece of work took
 corpus_says   what the text itself says of the behavior
 record        the versioned JSON
@@ -32,6 +33,8 @@ from whence.explain.judging import (
 from whence.explain.methods import METHODS
 from whence.explain.plan import DEFAULT_BUDGET, Estimate, Plan
 from whence.explain.report.circuit import circuit_page
+from whence.explain.report.routes import routes_page
+from whence.explain.routes import find_routes
 from whence.explain.subject import open_subject
 
 __all__ = [
@@ -50,11 +53,13 @@ __all__ = [
     "explain",
     "explain_many",
     "find_circuit",
+    "find_routes",
     "judge_components",
     "judge_documents",
     "judge_tokens",
     "load_slopes",
     "open_subject",
+    "routes_page",
     "save_slopes",
     "slope_from",
 ]

@@ -152,7 +152,11 @@ def _possible(plan: Plan, subject: Subject, by: Sequence[Kind] | None) -> Plan:
         wanted = tuple(kind for kind in wanted if kind != "document")
     no_mean = subject.corpus is None and plan.replacement == "mean"
     replacement = "zero" if no_mean else plan.replacement
-    return replace(plan, by=wanted, replacement=replacement)
+    components = plan.components
+    if "component" in wanted and not components:
+        has_heads = all(layer.has_heads for layer in subject.model.sites.layers)
+        components = ("head", "mlp") if has_heads else ("layer",)
+    return replace(plan, by=wanted, replacement=replacement, components=components)
 
 
 def _found(

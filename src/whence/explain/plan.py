@@ -85,8 +85,8 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (
         ("components",),
-        lambda v: bool(v) and _each(lambda u: u in ("head", "mlp", "layer"))(v),
-        "one or more of head, mlp, layer",
+        _each(lambda u: u in ("head", "mlp", "layer", "stream")),
+        "some of head, mlp, layer, stream",
     ),
     (
         ("groups",),
@@ -152,7 +152,8 @@ class Plan:
         integrated_steps: gradients along the path of integrated gradients.
         groups: how documents are put together into causes: "" for each alone, "near-duplicates"
             (each of the others alone), or "field:NAME" for the values of a metadata field.
-        components: units of components: "head", "mlp", "layer".
+        components: units of components: "head", "mlp", "layer", "stream"; empty for heads and MLPs,
+            and layers in a model that has neither.
         replacement: what stands in for a component's activation: its mean over documents, zero,
             or its value on another prompt.
         other_prompt: that prompt, of as many tokens.
@@ -184,7 +185,7 @@ class Plan:
     removal: Removal = "drop"
     integrated_steps: int = 32
     groups: str = ""
-    components: tuple[str, ...] = ("head", "mlp")
+    components: tuple[str, ...] = ()
     replacement: Replacement = "mean"
     other_prompt: str | None = None
     references: int = 64

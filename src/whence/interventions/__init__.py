@@ -12,6 +12,8 @@ groups        named groups of things that are taken away together
 replacements  what stands in the place of a component
 watched       a value with its graph, beside what components could lose
 resuming      passes that begin at the first layer that changes
+memory        how much a sweep takes, and the batch that keeps within a budget
+beginnings    the same for passes with cut edges
 positions     tokens of a prompt by number
 hooks         reading and replacing activations inside an unmodified module
 graph         senders and receivers of the residual stream
@@ -29,6 +31,7 @@ from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import by_layer
 from whence.interventions.interface import Intervention, check_keep, keep_without
 from whence.interventions.listeners import direct_parts
+from whence.interventions.memory import Sweep, sweep_within
 from whence.interventions.subsets import Sizes, random_subsets
 from whence.interventions.tokens import Tokens
 from whence.interventions.watched import Watched
@@ -42,6 +45,7 @@ __all__ = [
     "Edges",
     "Intervention",
     "Sizes",
+    "Sweep",
     "Tokens",
     "Watched",
     "by_layer",
@@ -53,4 +57,5 @@ __all__ = [
     "make_bank",
     "open_bank",
     "random_subsets",
+    "sweep_within",
 ]

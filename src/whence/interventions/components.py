@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -40,13 +40,14 @@ from torch import Tensor
 
 from whence.core import Behavior, Cause, Kind
 from whence.core.errors import InterventionError
-from whence.core.records import digest
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.hooks import Place, Unit, attached, places_of
-from whence.interventions.interface import ValueOf, check_keep, measured
+from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
 from whence.interventions.positions import places_in
 from whence.interventions.replacements import (
+    about_replacement,
     activations,
+    check_replacement,
     mean_activations,
     other_tokens,
     with_other,
@@ -61,8 +62,6 @@ from whence.models import (
     log_probabilities,
     rows_of,
 )
-
-Replacement = Literal["zero", "mean", "other"]
 
 
 class Components:
@@ -134,7 +133,7 @@ class Components:
 
     def describe(self) -> dict[str, Any]:
         """How components are taken away; everything that can change a number."""
-        about: dict[str, Any] = {
+        return {
             "kind": self.kind,
             "removal": f"activation replaced ({self.replacement})",
             "positions": "all of prompt and target"
@@ -145,20 +144,9 @@ class Components:
             "groups": None
             if self._groups is None
             else {c.id: list(c.members) for c in self.causes},
-            "batch_size": self.batch_size,
-            "model": self.model.digest,
-            "dtype": str(self.model.dtype),
-            "device": self.model.device.type,
+            **about_passes(self.model, self.batch_size),
+            **about_replacement(self.replacement, self.reference, self.other_prompt),
         }
-        if self.replacement == "mean":
-            about["reference"] = {
-                "texts": len(self.reference),
-                "digest": digest(list(self.reference)),
-            }
-        if self.replacement == "other":
-            other = self.other_prompt
-            about["other_prompt"] = other if isinstance(other, str) else dict(other or {})
-        return about
 
     def measure(
         self,
@@ -368,32 +356,3 @@ def _check_settings(
             fix="Name the components that can be taken away.",
         )
     check_replacement(replacement, reference, other_prompt)
-
-
-def check_replacement(replacement: str, reference: object, other_prompt: object) -> None:
-    """Complain about a replacement that is unknown or lacks its texts.
-
-    Raises:
-        InterventionError: it is.
-    """
-    if replacement not in get_args(Replacement):
-        raise InterventionError(
-            "replacement",
-            expected=f"one of {', '.join(get_args(Replacement))}",
-            got=repr(replacement),
-            fix="Say what stands in the place of a component.",
-        )
-    if replacement == "mean" and not reference:
-        raise InterventionError(
-            "reference",
-            expected="texts to take the mean activation over",
-            got="none",
-            fix='Pass reference=[...], or choose replacement="zero".',
-        )
-    if replacement == "other" and not other_prompt:
-        raise InterventionError(
-            "other_prompt",
-            expected="the prompt that activations are taken from",
-            got="none",
-            fix='Pass other_prompt="...".',
-        )

@@ -20,8 +20,9 @@ places of the prompt at which edges are cut.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,21 @@ from torch import Tensor
 from whence.core import Behavior, Kind
 from whence.core.errors import InterventionError
 from whence.core.records import digest
-from whence.interventions.components import check_replacement
+from whence.interventions.beginnings import Kept, cutting_from, keep_beginnings, sent_by
 from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import grouped, kept_singles, membership
-from whence.interventions.interface import ValueOf, check_keep, measured
+from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
 from whence.interventions.listeners import Cutting, contributions
 from whence.interventions.positions import places_in
-from whence.interventions.replacements import mean_activations, other_tokens, with_other
+from whence.interventions.replacements import (
+    about_replacement,
+    check_replacement,
+    mean_activations,
+    other_tokens,
+    with_other,
+)
 from whence.interventions.slopes import edge_products
-from whence.interventions.wiring import Sent, Wiring, listening, wire
+from whence.interventions.wiring import Sent, Wiring, wire
 from whence.models import BATCH_SIZE, Model, Row, encode, rows_of
 
 
@@ -69,6 +76,7 @@ class Edges:
         other_prompt: str | Mapping[str, str] | None = None,
         positions: Sequence[int] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
+        reuse: bool = True,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         """Make the edges of a model removable.
@@ -84,6 +92,8 @@ class Edges:
             positions: tokens of the prompt (special ones counted, -1 the last) at which edges are
                 cut; None means all, the target's included.
             groups: name -> ids of edges ("L0.H1->L1.H2.Q").
+            reuse: begin each pass at the first receiver that changes, with what the model itself
+                has there.
             batch_size: rows in one forward pass.
 
         Raises:
@@ -97,6 +107,7 @@ class Edges:
         self.reference = tuple(reference or ())
         self.other_prompt = other_prompt
         self.positions = None if positions is None else tuple(positions)
+        self.reuse = reuse
         self.batch_size = batch_size
         self.wiring: Wiring = wire(model)
         graph = self.graph
@@ -121,26 +132,18 @@ class Edges:
 
     def describe(self) -> dict[str, Any]:
         """How edges are taken away; everything that can change a number."""
-        about: dict[str, Any] = {
+        return {
             "kind": self.kind,
             "removal": f"what goes along an edge replaced ({self.replacement})",
             "positions": "all of prompt and target"
             if self.positions is None
             else list(self.positions),
+            "reuse": self.reuse,
             "edges": digest([cause.id for cause in self.causes]),
             "groups": None if self._table is None else {c.id: list(c.members) for c in self.causes},
-            "batch_size": self.batch_size,
-            "model": self.model.digest,
-            "dtype": str(self.model.dtype),
-            "device": self.model.device.type,
+            **about_passes(self.model, self.batch_size),
+            **about_replacement(self.replacement, self.reference, self.other_prompt),
         }
-        if self.replacement == "mean":
-            texts = list(self.reference)
-            about["reference"] = {"texts": len(texts), "digest": digest(texts)}
-        if self.replacement == "other":
-            other = self.other_prompt
-            about["other_prompt"] = other if isinstance(other, str) else dict(other or {})
-        return about
 
     def measure(
         self,
@@ -167,23 +170,48 @@ class Edges:
         check_keep(keep, self.causes)
         rows = [rows_of(encode(self.model, behavior)) for behavior in behaviors]
         others = self.others(behaviors, rows)
+        first = self._first_layers(keep)
+        order = np.argsort(first, kind="stable")
+        stays, first = keep[order], first[order]
+        kept = self._keep([row for own in rows for row in own], others) if len(keep) > 1 else {}
 
         def editing(
             removals: Int[np.ndarray, " row"], batch: list[Row]
         ) -> AbstractContextManager[None]:
-            cut = self.cut(keep[removals])
-            cutting = Cutting(self.wiring, cut, self.instead(batch, others), self.where(batch))
-            return listening(self.wiring, cutting, len(batch))
+            if stays[removals].all():
+                return nullcontext()
+            instead, where = self.instead(batch, others, kept), self.where(batch)
+            cutting = Cutting(self.wiring, self.cut(stays[removals]), instead, where)
+            return cutting_from(self.wiring, cutting, batch, kept, int(first[removals].min()))
 
-        return measured(
+        found = measured(
             self.model,
             len(behaviors),
-            keep,
+            stays,
             lambda behavior, _: rows[behavior],
             batch_size=self.batch_size,
             editing=editing,
             value=value,
         )
+        return found[:, np.argsort(order, kind="stable")]
+
+    def _first_layers(self, keep: Bool[np.ndarray, "subset cause"]) -> Int[np.ndarray, " subset"]:
+        """The layer of the first receiver of a cut edge; one past the last for none."""
+        layers = np.array([self.graph.receivers[r].layer for r, _ in self.pairs])
+        stays = keep if self._table is None else kept_singles(keep, self._table)
+        past = len(self.model.sites.layers)
+        first: Int[np.ndarray, " subset"]
+        first = np.where(stays, past, layers[None]).min(axis=1, initial=past)
+        return first
+
+    def _keep(
+        self, rows: Sequence[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
+    ) -> dict[Row, Kept]:
+        """What rows leave behind at every layer, and their other prompts' too."""
+        if not self.reuse:
+            return {}
+        patched = [with_other(row, others[row.ids[: row.prompt]]) for row in rows if others]
+        return keep_beginnings(self.wiring, [*rows, *patched], self.batch_size)
 
     def cut(self, keep: Bool[np.ndarray, "row cause"]) -> Bool[Tensor, "row receiver sender"]:
         """Which edges of the graph are cut, for rows that keep some causes."""
@@ -213,7 +241,10 @@ class Edges:
         }
 
     def instead(
-        self, batch: Sequence[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
+        self,
+        batch: Sequence[Row],
+        others: Mapping[tuple[int, ...], tuple[int, ...]],
+        kept: Mapping[Row, Kept] = MappingProxyType({}),
     ) -> Float[Tensor, "#row #sender #position #width"]:
         """What every sender would add instead, to broadcast over a batch."""
         if self.replacement == "zero":
@@ -222,7 +253,8 @@ class Edges:
             return self._means
         patched = [with_other(row, others[row.ids[: row.prompt]]) for row in batch]
         different = list(dict.fromkeys(patched))
-        sent = contributions(self.wiring, different)
+        known = bool(kept) and all(row in kept for row in different)
+        sent = sent_by(kept, different) if known else contributions(self.wiring, different)
         if len(different) == 1:
             return sent
         where = torch.tensor([different.index(row) for row in patched], device=self.model.device)

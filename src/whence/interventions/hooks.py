@@ -48,6 +48,7 @@ def places_of(model: Model, units: Sequence[Unit]) -> tuple[Place, ...]:
     """All places of some units, layer by layer."""
     places = []
     for layer in model.sites.layers:
+        _check_units(layer, units)
         name = f"L{layer.layer}"
         ids: dict[Unit, tuple[str, ...]] = {
             "head": tuple(f"{name}.H{h}" for h in range(layer.n_heads)),
@@ -58,6 +59,17 @@ def places_of(model: Model, units: Sequence[Unit]) -> tuple[Place, ...]:
         }
         places += [Place(unit, layer, ids[unit]) for unit in ids if unit in units]
     return tuple(places)
+
+
+def _check_units(layer: LayerSites, units: Sequence[Unit]) -> None:
+    lacking = [unit for unit in units if unit in ("head", "mlp", "neuron")]
+    if lacking and not layer.has_heads:
+        raise InterventionError(
+            "units",
+            expected="layer or stream: a state-space layer has nothing smaller",
+            got=", ".join(lacking),
+            fix='Take units=("layer", "stream"), or --components layer.',
+        )
 
 
 def _neurons(layer: LayerSites) -> tuple[str, ...]:

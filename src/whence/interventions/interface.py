@@ -88,6 +88,16 @@ def check_keep(keep: np.ndarray, causes: Sequence[Cause]) -> None:
         )
 
 
+def about_passes(model: Model, batch_size: int) -> dict[str, Any]:
+    """What can change a number in any forward pass, as JSON: model, type, device, batches."""
+    return {
+        "batch_size": batch_size,
+        "model": model.digest,
+        "dtype": str(model.dtype),
+        "device": model.device.type,
+    }
+
+
 def keep_without(
     causes: tuple[Cause, ...], removals: Sequence[Sequence[str]]
 ) -> Bool[np.ndarray, "subset cause"]:

@@ -81,10 +81,17 @@ class Cutting:
         self._receivers: list[bool] = cut.any(dim=0).any(dim=1).tolist()
         self._rows = cut.any(dim=2)
         self._change: Sent | None = None
+        self._before: Sent | None = None
+
+    def assume(self, before: Sent) -> None:
+        """Let the pass begin behind some senders, of which this is what they add."""
+        self._before = before
 
     def start(self, x: Stream) -> Stream:
         """Make room for the changes of all senders."""
         self._change = x.new_zeros(len(x), len(self._senders), *x.shape[1:])
+        if self._before is not None:
+            self.sent(0, self._before)
         return x
 
     def sent(self, first: int, contributions: Sent) -> None:

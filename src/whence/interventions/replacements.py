@@ -3,13 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from whence.core.errors import InterventionError
+from whence.core.records import digest
 from whence.interventions.hooks import Place, attached
 from whence.models import EncodedPrompt, Model, Row, Score, encode_prompt, log_probabilities, plan
+
+Replacement = Literal["zero", "mean", "other"]
+
+
+def check_replacement(replacement: str, reference: object, other_prompt: object) -> None:
+    """Complain about a replacement that is unknown or lacks its texts.
+
+    Raises:
+        InterventionError: it is.
+    """
+    if replacement not in get_args(Replacement):
+        raise InterventionError(
+            "replacement",
+            expected=f"one of {', '.join(get_args(Replacement))}",
+            got=repr(replacement),
+            fix="Say what stands in the place of a component.",
+        )
+    if replacement == "mean" and not reference:
+        raise InterventionError(
+            "reference",
+            expected="texts to take the mean activation over",
+            got="none",
+            fix='Pass reference=[...], or choose replacement="zero".',
+        )
+    if replacement == "other" and not other_prompt:
+        raise InterventionError(
+            "other_prompt",
+            expected="the prompt that activations are taken from",
+            got="none",
+            fix='Pass other_prompt="...".',
+        )
+
+
+def about_replacement(
+    replacement: str, reference: Sequence[str], other_prompt: str | Mapping[str, str] | None
+) -> dict[str, Any]:
+    """The texts that a replacement rests on, as JSON."""
+    if replacement == "mean":
+        return {"reference": {"texts": len(reference), "digest": digest(list(reference))}}
+    if replacement == "other":
+        given = other_prompt
+        return {"other_prompt": given if isinstance(given, str) else dict(given or {})}
+    return {}
 
 
 def activations(model: Model, places: Sequence[Place], rows: Sequence[Row]) -> list[Tensor]:

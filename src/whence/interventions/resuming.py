@@ -64,7 +64,7 @@ class Resuming:
             return nullcontext()
         streams = [self._kept[row][layer] for row in rows]
         stream = nn.utils.rnn.pad_sequence(streams, batch_first=True)
-        return _skipping([site.block for site in self._model.sites.layers[:layer]], stream)
+        return skipping([site.block for site in self._model.sites.layers[:layer]], stream)
 
     def _keep(self, rows: list[Row]) -> None:
         def note(layer: int, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
@@ -86,7 +86,7 @@ class Resuming:
 
 
 @contextmanager
-def _skipping(
+def skipping(
     blocks: Sequence[nn.Module], stream: Float[Tensor, "row position width"]
 ) -> Iterator[None]:
     """Let blocks hand on what they are given, and the last of them give a stream."""

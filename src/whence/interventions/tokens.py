@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float
 from whence.core import Behavior, Cause, Kind
 from whence.core.errors import BehaviorError, InterventionError
 from whence.interventions.groups import grouped, kept_singles, membership
-from whence.interventions.interface import ValueOf, check_keep, measured
+from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
 from whence.models import BATCH_SIZE, EncodedPrompt, Model, Row, encode, encode_prompt, rows_of
 
 REMOVALS = ("drop", "drop-keep-positions", "replace")
@@ -109,10 +109,7 @@ class Tokens:
             "unit": self.unit,
             "prompt": self.prompt,
             "causes": {cause.id: list(cause.members) for cause in self.causes},
-            "batch_size": self.batch_size,
-            "model": self.model.digest,
-            "dtype": str(self.model.dtype),
-            "device": self.model.device.type,
+            **about_passes(self.model, self.batch_size),
         }
 
     def measure(

@@ -151,25 +151,31 @@ def _reading(
 
 
 @contextmanager
-def listening(wiring: Wiring, listener: Listener, n_rows: int) -> Iterator[None]:
+def listening(wiring: Wiring, listener: Listener, n_rows: int, begin: int = 0) -> Iterator[None]:
     """Let a listener take part in a forward pass.
 
     Args:
         wiring: of the model.
         listener: told of every sender and receiver.
         n_rows: rows of the batch (some modules see rows and positions as one axis).
+        begin: the first layer of the pass, whose stream is put in from outside; the number of
+            layers means the final norm. What is sent before it is not told.
 
     Raises:
         InterventionError: the block ended and some part had not been passed.
     """
-    hooks = _Hooks(wiring, listener, n_rows)
+    hooks = _Hooks(wiring, listener, n_rows, begin)
     handles = hooks.attach()
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
-    silent = [r.id for i, r in enumerate(wiring.graph.receivers) if i not in hooks.passed]
+    silent = [
+        r.id
+        for i, r in enumerate(wiring.graph.receivers)
+        if r.layer >= begin and i not in hooks.passed
+    ]
     if silent:
         raise InterventionError(
             ", ".join(silent[:4]),
@@ -182,17 +188,18 @@ def listening(wiring: Wiring, listener: Listener, n_rows: int) -> Iterator[None]
 class _Hooks:
     """The hooks of one forward pass, and what they hand to one another."""
 
-    def __init__(self, wiring: Wiring, listener: Listener, n_rows: int) -> None:
+    def __init__(self, wiring: Wiring, listener: Listener, n_rows: int, begin: int) -> None:
         self.wiring = wiring
         self.listener = listener
         self.n_rows = n_rows
+        self.begin = begin
         self.passed: set[int] = set()
         self._stream: Stream | None = None
         self._heads: Sent | None = None
 
     def attach(self) -> list[Any]:
         handles: list[Any] = []
-        for layer in self.wiring.layers:
+        for layer in self.wiring.layers[self.begin :]:
             sites = layer.streams.sites
             enters = partial(self._enters, layer)
             handles.append(sites.block.register_forward_pre_hook(enters, with_kwargs=True))
@@ -210,6 +217,8 @@ class _Hooks:
             handles.append(sites.mlp.register_forward_hook(adds))
         norm = self.wiring.model.sites.final_norm
         assert norm is not None  # `find_streams` would have complained
+        if self.begin == len(self.wiring.layers):
+            handles.append(norm.register_forward_pre_hook(self._starts))
         logits = len(self.wiring.graph.receivers) - 1
         handles.append(norm.register_forward_pre_hook(partial(self._reads, logits)))
         return handles
@@ -217,11 +226,16 @@ class _Hooks:
     def _rows(self, x: Tensor) -> Tensor:
         return x.reshape(self.n_rows, -1, x.shape[-1])
 
+    def _starts(self, _: nn.Module, args: Any) -> Any:
+        x = args[0]
+        return (self.listener.start(self._rows(x)).reshape(x.shape), *args[1:])
+
     def _enters(self, layer: Layer, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
         x = args[0] if args else kwargs["hidden_states"]
-        if layer is self.wiring.layers[0]:
+        if layer is self.wiring.layers[self.begin]:
             x = self.listener.start(x)
-            self.listener.sent(0, x[:, None])
+            if not self.begin:
+                self.listener.sent(0, x[:, None])
         self._stream = x
         if args:
             return (x, *args[1:]), kwargs

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -72,8 +73,13 @@ class Model:
 
     @property
     def context(self) -> int:
-        """The longest text it can see, in tokens."""
-        return int(self.config.max_position_embeddings)
+        """The longest text it can see, in tokens; a state-space model has no such limit."""
+        return int(getattr(self.config, "max_position_embeddings", None) or sys.maxsize)
+
+    @cached_property
+    def takes_positions(self) -> bool:
+        """Whether a token's position can be given; to a state-space model it cannot."""
+        return "position_ids" in inspect.signature(bare(self.module).forward).parameters
 
     @property
     def vocabulary_size(self) -> int:
@@ -201,7 +207,7 @@ def check_forward(module: nn.Module) -> None:
     """
     inner = bare(module)
     accepted = inspect.signature(inner.forward).parameters
-    needed = ("input_ids", "attention_mask", "position_ids", "inputs_embeds", "logits_to_keep")
+    needed = ("input_ids", "attention_mask", "inputs_embeds", "logits_to_keep")
     lacking = [name for name in needed if name not in accepted]
     if lacking:
         raise ModelError(
@@ -218,7 +224,9 @@ def digest_module(module: nn.Module) -> str:
     # What says where a model came from, or how it is run, is not what it is.
     for key in ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache"):
         config.pop(key, None)
-    state = hashlib.sha256(canonical(json.loads(json.dumps(config, default=str))))
+    # A limit may be infinite (Mamba 2's time steps), for which JSON has no number.
+    plain = json.loads(json.dumps(config, default=str), parse_constant=str)
+    state = hashlib.sha256(canonical(plain))
     for name, tensor in sorted(module.named_parameters()):
         state.update(canonical([name, str(tensor.dtype), list(tensor.shape)]))
         raw = tensor.detach().cpu().contiguous().view(torch.uint8).numpy()

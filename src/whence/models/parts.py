@@ -1,6 +1,6 @@
 """A model's parameters by the part they belong to: every number in exactly one.
 
-L0.attention, L0.MLP, L0.norms, ...   of each layer
+L0.attention, L0.MLP, L0.norms, ...   of each layer; L0.mixer in a state-space layer
 embedding, unembedding                one part where they are tied
 positions, final norm                 where there are any
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from whence.models.sites import LayerSites, bare, find_sites
+from whence.models.sites import MIXER, LayerSites, bare, find_sites
 
 _ATTENTION = ("attn", "attention", "self_attn")
 _MLP = ("mlp", "fc1", "fc2")
@@ -73,6 +73,8 @@ def head_parts(module: nn.Module) -> dict[str, tuple[Piece, ...]]:
     cut: dict[str, dict[str, list[Piece]]] = {}
     taken: set[str] = set()
     for site in find_sites(module).layers:
+        if not site.has_heads:
+            continue
         heads = cut.setdefault(f"L{site.layer}.attention", {})
         for part, parameter, axis, start, stop in _slices(site):
             name = names[id(parameter)]
@@ -130,4 +132,6 @@ def _blocks(name: str, layer: nn.Module, count: int, size: int) -> list[tuple[st
 def _role(child: str) -> str:
     if child in _ATTENTION:
         return "attention"
+    if child in MIXER:
+        return "mixer"
     return "MLP" if child in _MLP else "norms"

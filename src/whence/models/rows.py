@@ -207,13 +207,27 @@ def distributions(
         if inputs_embeds is None
         else {"inputs_embeds": inputs_embeds}
     )
+    if model.takes_positions:
+        what["position_ids"] = padded([row.positions for row in rows])
+    else:
+        _check_positions(model, rows)
     logits = model.module(
         **what,
         attention_mask=torch.ones(len(rows), width, dtype=torch.long, device=device),
-        position_ids=padded([row.positions for row in rows]),
         logits_to_keep=torch.tensor(kept, dtype=torch.long, device=device),
         use_cache=False,
     ).logits
     picked = logits[where[:, 0], where[:, 1]]
     precise = torch.promote_types(picked.dtype, torch.float32)
     return torch.log_softmax(picked.to(precise), dim=-1)
+
+
+def _check_positions(model: Model, rows: Sequence[Row]) -> None:
+    """Complain about positions with gaps where the model cannot be told of them."""
+    if any(row.positions != tuple(range(len(row.ids))) for row in rows):
+        raise ModelError(
+            model.architecture,
+            expected="a model that can be told the positions of its tokens",
+            got="one that counts them itself",
+            fix="Let the tokens behind a removed one move up, or replace it.",
+        )

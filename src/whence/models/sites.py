@@ -9,6 +9,9 @@ taken. Nothing is subclassed and nothing is wrapped; a site is the module itself
     mlp              its OUTPUT is what the MLP adds to the residual stream; where a norm stands
                      between the MLP and the stream (Gemma 2 and 3, OLMo 2), it is that norm
     block            output minus input is what the layer adds
+
+A state-space layer (Mamba) has neither heads nor an MLP, but one mixer: its layers and the stream
+between them are all that can be named.
 """
 
 from __future__ import annotations
@@ -21,8 +24,14 @@ from torch import nn
 
 from whence.core.errors import ModelError
 
-BLOCKS = ("transformer.h", "gpt_neox.layers", "model.layers", "model.decoder.layers")
-"""The list of blocks: GPT-2; GPT-NeoX; Llama, Qwen, Mistral, Gemma, OLMo; OPT."""
+BLOCKS = (
+    "transformer.h",
+    "gpt_neox.layers",
+    "model.layers",
+    "model.decoder.layers",
+    "backbone.layers",
+)
+"""The list of blocks: GPT-2; GPT-NeoX; Llama, Qwen, Mistral, Gemma, OLMo; OPT; Mamba."""
 
 ATTENTION_OUT = ("attn.c_proj", "attention.dense", "self_attn.o_proj", "self_attn.out_proj")
 """The projection behind the heads, in the same order."""
@@ -33,11 +42,15 @@ MLP = ("post_feedforward_layernorm", "mlp", "fc2")
 MLP_OUT = ("mlp.c_proj", "mlp.dense_4h_to_h", "mlp.down_proj", "fc2")
 """The MLP's last matrix, where it has one; a mixture of experts has none."""
 
+MIXER = ("mixer",)
+"""What stands in the place of attention and MLP in a state-space layer."""
+
 FINAL_NORM = (
     "transformer.ln_f",
     "gpt_neox.final_layer_norm",
     "model.norm",
     "model.decoder.final_layer_norm",
+    "backbone.norm_f",
 )
 """The norm before the vocabulary; some OPT models have none."""
 
@@ -49,22 +62,47 @@ class LayerSites:
     Attributes:
         layer: its number, from 0.
         block: the whole layer.
-        attention_out: the module whose input is the concatenated heads.
-        n_heads: query heads.
+        heads_out: the module whose input is the concatenated heads; None in a state-space layer.
+        n_heads: query heads; 0 in a state-space layer.
         head_size: columns of one head.
-        mlp: the module whose output is the MLP's contribution.
+        mlp_end: the module whose output is the MLP's contribution; None in a state-space layer.
         mlp_out: the MLP's last matrix, whose inputs are its neurons; None in a mixture of experts.
         n_neurons: how many neurons; 0 in a mixture of experts.
     """
 
     layer: int
     block: nn.Module
-    attention_out: nn.Module
+    heads_out: nn.Module | None
     n_heads: int
     head_size: int
-    mlp: nn.Module
+    mlp_end: nn.Module | None
     mlp_out: nn.Module | None
     n_neurons: int
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether it is made of an attention and an MLP."""
+        return self.heads_out is not None
+
+    @property
+    def attention_out(self) -> nn.Module:
+        """The module whose input is the concatenated heads (`ModelError` when there are none)."""
+        return self._must_have(self.heads_out)
+
+    @property
+    def mlp(self) -> nn.Module:
+        """The module whose output is the MLP's contribution (`ModelError` when there is none)."""
+        return self._must_have(self.mlp_end)
+
+    def _must_have(self, found: nn.Module | None) -> nn.Module:
+        if found is None:
+            raise ModelError(
+                f"layer {self.layer}",
+                expected="a layer of attention heads and an MLP",
+                got="a state-space layer, which has neither",
+                fix="Explain this model by layers and the stream between them.",
+            )
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +140,7 @@ def find_sites(module: nn.Module) -> Sites:
     if not isinstance(blocks, Iterable):
         raise _not_found(inner, BLOCKS, "the list of blocks")
     config = inner.config.get_text_config()
-    n_heads = config.num_attention_heads
+    n_heads = getattr(config, "num_attention_heads", None) or 0
     layers = tuple(_layer(i, block, n_heads) for i, block in enumerate(blocks))
     embedding, head = inner.get_input_embeddings(), inner.get_output_embeddings()
     if embedding is None or head is None:
@@ -116,10 +154,13 @@ def find_sites(module: nn.Module) -> Sites:
 
 
 def _layer(number: int, block: nn.Module, n_heads: int) -> LayerSites:
+    mixer = find_module(block, MIXER)
+    if mixer is not None and find_module(block, ATTENTION_OUT) is None:
+        return LayerSites(number, block, None, 0, 0, None, None, 0)
     out = _first(block, ATTENTION_OUT, f"the attention's output projection in layer {number}")
     mlp = _first(block, MLP, f"the MLP in layer {number}")
     width = _input_width(out)
-    if width is None or width % n_heads:
+    if width is None or not n_heads or width % n_heads:
         raise ModelError(
             f"layer {number}",
             expected=f"an output projection whose input divides into {n_heads} heads",
@@ -165,5 +206,6 @@ def _not_found(module: nn.Module, names: tuple[str, ...], what: str) -> ModelErr
         expected=f"{what} under one of the names {', '.join(names)}",
         got=f"a module that has {shown or 'no parts'}",
         fix="Whence does not know this architecture; use a model of one that it knows "
-        "(GPT-2, GPT-NeoX, Llama, Qwen 2 and 3, Mistral, Mixtral, Gemma 2 and 3, OLMo 2, OPT).",
+        "(GPT-2, GPT-NeoX, Llama, Qwen 2 and 3, Mistral, Mixtral, Gemma 2 and 3, OLMo 2, OPT, "
+        "Mamba 1 and 2).",
     )

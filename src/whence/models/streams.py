@@ -103,6 +103,14 @@ def find_streams(module: nn.Module) -> tuple[LayerStreams, ...]:
             got="layers that end in a norm, or no norm before the vocabulary",
             fix="Explain this model by heads, MLPs and layers; it has no edges.",
         )
+    for layer in sites.layers:
+        if not layer.has_heads:
+            raise ModelError(
+                str(config.model_type),
+                expected="layers of attention heads and MLPs",
+                got="state-space layers, which have neither",
+                fix="Explain this model by layers and the stream between them; it has no edges.",
+            )
     parallel = bool(getattr(config, "use_parallel_residual", False))
     n_keys = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     return tuple(_layer(layer, int(n_keys), parallel) for layer in sites.layers)

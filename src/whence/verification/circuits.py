@@ -37,7 +37,7 @@ class Circuit:
         alone: F(C).
         nothing: F of no cause.
         gaps: F(C without K) - F(M without K) for each random K; the last K is all of C.
-        needs: for each member the largest fall seen when it goes.
+        needs: for each of the first members the largest fall seen when it goes.
     """
 
     members: tuple[str, ...]
@@ -64,6 +64,7 @@ def circuit(
     members: Sequence[str],
     *,
     draws: int = 8,
+    most: int | None = None,
     seed: int = 0,
 ) -> Circuit:
     """Measure faithfulness, completeness and minimality.
@@ -73,7 +74,8 @@ def circuit(
         behaviors: one task.
         members: ids of the causes in the circuit.
         draws: random K.
-        seed: of them.
+        most: members whose need is measured, counted from the first; None means all.
+        seed: of the draws.
 
     Raises:
         MethodError: no member, or no behavior.
@@ -96,8 +98,9 @@ def circuit(
     gone[-1] = inside
     # For each member: alone, and together with each K (without it).
     with_k = np.concatenate([np.zeros((1, n), dtype=bool), gone[:-1]])
-    present = np.repeat(inside[None] & ~with_k, len(chosen), axis=0)
-    which = np.tile(chosen, len(with_k))
+    needed = chosen[:most]
+    present = np.repeat(inside[None] & ~with_k, len(needed), axis=0)
+    which = np.tile(needed, len(with_k))
     present[np.arange(len(which)), which] = True
     absent = present.copy()
     absent[np.arange(len(which)), which] = False
@@ -106,6 +109,6 @@ def circuit(
     means = intervention.measure(behaviors, np.concatenate(blocks)).mean(0)
     everything, alone, nothing = means[:3]
     small, large, has, lacks = np.split(means[3:], np.cumsum([len(b) for b in blocks[1:-1]]))
-    needs = (has - lacks).reshape(len(with_k), len(chosen)).max(0)
+    needs = (has - lacks).reshape(len(with_k), len(needed)).max(0)
     names = tuple(intervention.causes[i].id for i in chosen)
     return Circuit(names, float(everything), float(alone), float(nothing), small - large, needs)

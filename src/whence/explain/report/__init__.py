@@ -4,6 +4,8 @@ page         the page: what is being explained, the summary, the sections in ord
 prompt       the prompt, its tokens coloured by what they carry
 components   heads and MLPs by layer
 documents    the documents that methods name, with the stretches they share marked
+circuit      a circuit, as a page of its own
+routes       information-flow routes, as a page of their own
 shaped       which documents shaped which part of the model
 checks       what was taken away, and what was predicted beside what was measured
 corpus       what the text alone says, beside the model

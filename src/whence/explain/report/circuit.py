@@ -1,4 +1,4 @@
-"""A circuit as a page: the graph, the curve, every edge with what was predicted and measured."""
+"""A circuit as a page: its graph, the curve, what is in it, predicted and measured."""
 
 from __future__ import annotations
 
@@ -21,41 +21,51 @@ _OWN = """
 def circuit_page(record: dict[str, Any]) -> str:
     """The page of a record of `find_circuit`."""
     values = record["values"]
-    first = record["behaviors"][0]
+    first, of = record["behaviors"][0], record["of"]
+    away = "all edges cut" if of == "edges" else "all of them replaced"
     facts = [
         (f"{record['faithfulness']:.0%}", "of the behavior survives in the circuit alone"),
-        (f"{len(record['edges'])} of {record['edges_in_all']}", "edges"),
+        (f"{len(record['members'])} of {record['causes_in_all']}", of),
         (f"{values['everything']:+.2f}", "nats, the whole model"),
         (f"{values['circuit']:+.2f}", "nats, the circuit alone"),
-        (f"{values['nothing']:+.2f}", "nats, all edges cut"),
+        (f"{values['nothing']:+.2f}", f"nats, {away}"),
         (f"{record['incompleteness']:.2f}", "nats at most, done outside of it (incompleteness)"),
     ]
     foil = f" rather than {first['foil']!r}" if first.get("foil") else ""
     more = len(record["behaviors"]) - 1
     head = page_top(
         f"{first['prompt']} → {first['target']!r}{foil}",
-        tag("p", "Which edges carry this?", class_="asks"),
+        tag("p", f"Which {of} carry this?", class_="asks"),
         tag("p", f"and {more} more behaviors of the same task", class_="note") if more else None,
         figures(facts),
     )
     removal = record["intervention"]["removal"]
-    graph = section(
-        "circuit",
-        "The circuit",
-        f"Strongest {min(_DRAWN, len(record['edges']))} edges. Read upwards: each part adds to the "
-        "stream, what is above may read it. Blue supports, orange opposes; a thick line means many "
-        "nats when this edge alone is cut. q, k, v: read as query, key or value.",
-        tag("div", draw(record["edges"]), class_="graph"),
-    )
+    graph = graph_section(record["members"]) if of == "edges" else None
     curves = section(
         "curve",
         "How few are enough",
-        f"Edges in the order of their scores ({record['method']}), all others cut ({removal}).",
+        f"{of.capitalize()} in the order of their scores ({record['method']}: {record['why']}), "
+        f"all others taken away ({removal}).",
         tag("div", _plot(record), class_="plots"),
     )
-    edges = section("edges", "Edges", "Nats, mean over behaviors.", _edges(record["edges"]))
+    note = "Nats, mean over behaviors."
+    if record["predicted"] == "divergence":
+        note += " Predicted: how far the whole prediction moved when it was tried in pruning."
+    members = section("members", of.capitalize(), note, _members(record["members"], of))
     title = f"{first['prompt']} - a circuit"
-    return html_page(title, tag("main", head, graph, curves, edges), style=STYLE + _OWN)
+    return html_page(title, tag("main", head, graph, curves, members), style=STYLE + _OWN)
+
+
+def graph_section(members: list[dict[str, Any]]) -> Markup:
+    """The strongest edges of a circuit, drawn."""
+    return section(
+        "circuit",
+        "The circuit",
+        f"Strongest {min(_DRAWN, len(members))} edges. Read upwards: each part adds to the "
+        "stream, what is above may read it. Blue supports, orange opposes; a thick line means many "
+        "nats when this edge alone is cut. q, k, v: read as query, key or value.",
+        tag("div", draw(members), class_="graph"),
+    )
 
 
 def _plot(record: dict[str, Any]) -> Markup:
@@ -65,7 +75,7 @@ def _plot(record: dict[str, Any]) -> Markup:
     by_score = list(zip(own["sizes"], own["faithfulness"], strict=True))
     middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
     return plot(
-        "Faithfulness over the share of edges kept",
+        f"Faithfulness over the share of {record['of']} kept",
         [
             Series("by score", by_score, line=True),
             Series(
@@ -75,17 +85,17 @@ def _plot(record: dict[str, Any]) -> Markup:
                 high=high,
             ),
         ],
-        Axis("share of edges kept", log=True),
+        Axis(f"share of {record['of']} kept", log=True),
         Axis("faithfulness"),
     )
 
 
-def _edges(edges: list[dict[str, Any]]) -> Markup:
-    names = ("edge", "predicted", "measured alone", "most seen in the circuit")
+def _members(members: list[dict[str, Any]], of: str) -> Markup:
+    names = (of.removesuffix("s"), "predicted", "measured alone", "most seen in the circuit")
     keys = ("predicted", "measured", "needed")
     rows = [
-        [tag("code", edge["edge"]), *(number(edge[key], sign=True) for key in keys)]
-        for edge in edges
+        [tag("code", member["id"]), *(number(member[key], sign=True) for key in keys)]
+        for member in members
     ]
     return table(names, rows)
 
@@ -97,7 +107,7 @@ def draw(edges: list[dict[str, Any]]) -> Markup:
         edges: of a record; drawn by what was measured, or predicted where nothing was.
     """
     strongest = sorted(edges, key=lambda edge: -abs(_weight(edge)))[:_DRAWN]
-    ends = [(*edge["edge"].split("->"), edge) for edge in strongest]
+    ends = [(*edge["id"].split("->"), edge) for edge in strongest]
     parts = {part for tail, head, _ in ends for part in (tail, *_nodes(head, ends))}
     rows: dict[tuple[int, int], list[str]] = {}
     for part in sorted(parts, key=_place):
@@ -178,7 +188,7 @@ def _line(
     colour = "var(--for, #2a6fb0)" if weight >= 0 else "var(--against, #c8641b)"
     line = tag(
         "path",
-        tag("title", f"{edge['edge']}: {weight:+.3f} nats"),
+        tag("title", f"{edge['id']}: {weight:+.3f} nats"),
         d=path,
         fill="none",
         stroke=colour,
