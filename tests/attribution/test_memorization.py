@@ -146,3 +146,13 @@ def test_a_document_is_learned_by_being_seen(demo_run, tmp_path):
     assert instantaneous.value > profile.summary["before"].value
     with pytest.raises(MethodError, match="whole corpus"):
         panel_of(run)
+
+
+def test_controls_that_learn_in_another_way_are_doubted():
+    panel = simulated(0)
+    assert memorization_profile(panel, resamples=200).doubt is None
+    controls = panel.cohort == NEVER
+    drift = np.where(controls[:, None], 0.0, 0.5 * np.arange(len(panel.steps)))
+    other = replace(panel, values=panel.values + drift)
+    doubt = memorization_profile(other, resamples=200).doubt
+    assert "do not learn as they do" in doubt

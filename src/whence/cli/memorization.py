@@ -56,3 +56,5 @@ def memorization(
         if found["value"] is not None
     ]
     print_table(("effect of having been seen", "nats a token", "95 %"), rows)
+    if record["doubt"]:
+        typer.echo(record["doubt"])

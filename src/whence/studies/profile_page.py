@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from whence.core.markup import Markup, tag
-from whence.core.page import html_page, page_top, section
+from whence.core.markup import Markup, join, tag
+from whence.core.page import html_page, page_top, section, table
 
 Record = Mapping[str, Any]
 
@@ -75,18 +75,16 @@ def profile_page(record: Record) -> str:
 
 def _summary(record: Record) -> Markup:
     rows = [
-        tag(
-            "tr",
-            tag("td", name),
-            tag("td", _nats(found["value"]), class_="n"),
-            tag("td", " to ".join(map(_nats, found["interval"])), class_="n"),
-            tag("td", _ABOUT[name]),
-        )
+        (name, _number(found["value"]), _number(*found["interval"]), _ABOUT[name])
         for name in _ABOUT
         if (found := record["summary"][name])["value"] is not None
     ]
-    head = tag("tr", *(tag("th", word) for word in ("effect", "nats", "95 %", "")))
-    return tag("div", tag("table", tag("thead", head), tag("tbody", *rows)), class_="wide")
+    doubt = tag("p", record["doubt"]) if record["doubt"] else None
+    return join(table(("effect", "nats", "95 %", ""), rows), doubt)
+
+
+def _number(*ends: float) -> Markup:
+    return tag("span", " to ".join(map(_nats, ends)), class_="n")
 
 
 def _triangle(record: Record, what: str) -> Markup:
@@ -99,8 +97,8 @@ def _triangle(record: Record, what: str) -> Markup:
         lines.append(tag("tr", tag("th", f"by step {cohort} ({size})", scope="row"), *row))
     steps = [tag("th", str(step), scope="col") for step in record["steps"]]
     head = tag("thead", tag("tr", tag("th", "first seen (documents)"), *steps))
-    table = tag("table", head, tag("tbody", *lines), class_="triangle")
-    return tag("div", table, class_="wide")
+    triangle = tag("table", head, tag("tbody", *lines), class_="triangle")
+    return tag("div", triangle, class_="wide")
 
 
 def _cell(cell: Mapping[str, Any], what: str, largest: float) -> Markup:

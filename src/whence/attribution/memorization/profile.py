@@ -94,6 +94,19 @@ class Profile:
         found: Bool[np.ndarray, "cohort checkpoint"] = np.abs(self.effects) > self.half_width
         return found
 
+    @property
+    def doubt(self) -> str | None:
+        """What speaks against the assumption that cohorts would have moved as the controls did."""
+        before = self.summary["before"]
+        low, high = before.interval
+        if not (low > 0 or high < 0):  # also where there is no cell before
+            return None
+        return (
+            f"Before they were seen, cohorts had moved {before.value:+.2f} nats a token away from "
+            f"the controls (95 % {low:+.2f} to {high:+.2f}): the controls do not learn as they do, "
+            "and effects of this size may be due to that."
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The record: one entry a cell."""
         cells = [
@@ -118,6 +131,7 @@ class Profile:
             "controls": self.controls,
             "cells": cells,
             "summary": {name: effect.to_json() for name, effect in self.summary.items()},
+            "doubt": self.doubt,
         }
 
 
