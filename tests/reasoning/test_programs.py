@@ -119,6 +119,13 @@ def test_an_unknown_rule_is_refused():
         (None, ["A)36"], None),
         (5.0, ["4", "5"], "B"),
         ("C", ["A)1", "B)2", "C)3"], "C"),
+        ([28.0, 59.03], ["A)20 < x < 54", "B)28 < x < 60", "C)None of these"], "B"),
+        ((5, 3), ["A)2&4", "B)3&5"], "B"),  # in any order
+        ([Expression("3", "Integer", 3.0), 5.0], ["A)2 and 4", "B)3 and 5"], "B"),
+        ([3.0, 5.0], ["A)3", "B)4"], "A"),  # of several the first, where one is asked for
+        (1181.6, ["A)550", "B)700", "C)none of these"], "C"),
+        (1181.6, ["A)550", "B)700", "C)None"], "C"),
+        ("x + 1", ["A)550", "B)None of these"], None),  # not compared, so nothing is known
     ],
 )
 def test_options_are_mapped(answer, options, letter):
@@ -146,6 +153,10 @@ def test_choices_are_texts():
         (["b", "a"], "", ["a", "b"], "", True),
         ("The firm", "", ["firm."], "", True),
         (0, "million", 0, "million", False),
+        ("0%", "", 0, "percent", True),  # said as a text, nothing is an answer
+        (["2017, 2018"], "", ["2018", "2017"], "", False),
+        ("Note 3: 14 million", "", "14", "million", False),  # no number to its beginning
+        ("1 of 14", "", 14, "", False),
         (None, "", ["x"], "", False),
         ("(134)", "", -134, "", True),
         (3, "", "3", "", True),
@@ -202,13 +213,15 @@ FORMS = {
     "finqa": {"question": "q", "text": "t", "table": "a | b", "answer": 0.125,
               "generated": ["ans = 1 / 8"], "executed": 0.125},
     "finqa yes": {"question": "q", "answer": "yes", "generated": ["ans = 2 > 1"],
-                  "executed": True},
+                  "executed": "yes"},
+    "finqa no": {"question": "q", "answer": "no", "generated": ["ans = 2 < 1"],
+                 "executed": "no"},
     "convfinqa": {"questions": ["a", "b"], "answer": 25.0, "generated": ["ans = 25.0"],
                   "executed": 25.0},
     "tabmwp": {"question": "q", "answer": "1,200", "choices": None,
                "generated": ["ans = 1200"], "executed": 1200.0},
     "tabmwp choice": {"question": "q", "answer": "Tuesday", "choices": ["Monday", "Tuesday"],
-                      "generated": ["ans = 'tuesday'"], "executed": "tuesday"},
+                      "generated": ["ans = 'Tuesday'"], "executed": "Tuesday"},
     "aqua": {"question": "q", "options": ["A)5", "B)6"], "answer": "B", "prediction": "B",
              "generated_prediction": "6", "generated": ["ans = 6", "ans = 6", "ans = 5"]},
     "tatqa": {"question": "q", "answer": ["6"], "scale": "million", "answer_type": "span",
@@ -220,7 +233,7 @@ FORMS = {
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_is_read_scored_and_run_again(name, tmp_path, sandbox):
     path = tmp_path / "file.jsonl"
-    rows = [{"demonstration": "# prompt"}, FORMS[name]]
+    rows = [{"prompt" if name == "gsm8k" else "demonstration": "# prompt"}, FORMS[name]]
     path.write_text("\n".join(map(json.dumps, rows)))
     items = read_released(path)
     assert score_stored(items).to_json()["correct"] == 1
@@ -236,6 +249,14 @@ def test_what_is_no_form_is_refused(line, tmp_path):
     path.write_text(line)
     with pytest.raises(ProblemError, match="line 1"):
         read_released(path)
+
+
+def test_a_similar_choice_counts_when_relaxed(tmp_path):
+    path = tmp_path / "file.jsonl"
+    row = FORMS["tabmwp choice"] | {"executed": "tuesdays", "generated": ["ans = 'tuesdays'"]}
+    path.write_text(json.dumps(row))
+    items = read_released(path)
+    assert [score_stored(items, rule).correct for rule in ("strict", "relaxed")] == [0, 1]
 
 
 def test_relaxed_guesses_a_missing_option(tmp_path):

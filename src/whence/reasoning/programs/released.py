@@ -1,7 +1,7 @@
 """Files of programs with the values that they gave, as Program of Thoughts released them.
 
-One JSON object a line; a line with the prompt ("demonstration") is skipped. Which data set it
-is shows in the fields:
+One JSON object a line; a first line with the prompt ("demonstration" or "prompt") is skipped.
+Which data set it is shows in the fields:
 
 value     `executed`, `answer`: GSM8K, SVAMP, MultiArith, FinQA, ConvFinQA, free-text TabMWP
 options   `options`, `generated_prediction`, `prediction`, `answer`: AQuA, whose `prediction`
@@ -21,6 +21,7 @@ from whence.core.errors import ProblemError
 from whence.reasoning.programs.equality import Answer, as_answer
 
 Form = Literal["value", "options", "choices", "scaled"]
+_PROMPTS = {"demonstration", "prompt"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _read_line(line: str, number: int, path: Path) -> Released | None:
     if not isinstance(row, dict):
         raise _fault(path, number, type(row).__name__)
     if "answer" not in row:
-        if "demonstration" in row:
+        if row.keys() & _PROMPTS:
             return None
         raise _fault(path, number, f"no answer among {sorted(row)}")
     form = _form(row)

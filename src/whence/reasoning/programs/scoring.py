@@ -115,7 +115,7 @@ def score_again(items: Sequence[Released], sandbox: Sandbox, rule: Rule = "stric
 def _judge(item: Released, outcomes: list[Outcome], rule: Rule) -> Judged:
     value, scale = _voted(item, outcomes)
     agrees = _same(item, value, scale)
-    chosen = item.chosen if agrees else nearest_option(as_answer(value), item.options)
+    chosen = item.chosen if agrees else nearest_option(value, item.options)
     faults = [outcome.error or "no ans" for outcome in outcomes]
     return Judged(
         item.number,
@@ -203,6 +203,8 @@ def _same(item: Released, value: Any, scale: str) -> bool:
     if item.form == "options":
         return _same_entries(value, item.stored)
     stored = item.stored_answer
+    if isinstance(value, bool) and isinstance(stored, str):  # FinQA stores truth as "yes"
+        return equal(value, stored)
     if isinstance(value, float) and isinstance(stored, float):
         return _alike(value, stored)
     return bool(value == stored)
@@ -227,7 +229,7 @@ def _right(item: Released, value: Any, scale: str, chosen: str | None, rule: Rul
             chosen = _FIRST
         return bool(chosen == item.reference)
     answer = as_answer(value)
-    if item.form == "choices":
+    if item.form == "choices" and rule != "strict":
         return bool(choice_of(answer, item.options) == item.reference)
     return equal(answer, _reference(item.reference), rule)
 

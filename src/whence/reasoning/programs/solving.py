@@ -72,6 +72,10 @@ def solve_problems(
 
 
 def _solved(problem: Problem, programs: tuple[str, ...], outcomes: tuple[Outcome, ...]) -> Solved:
-    vote = majority([as_answer(o.value) if o.status == "ok" else None for o in outcomes])
-    option = nearest_option(vote.answer, problem.options) if problem.options else None
+    values = [o.value if o.status == "ok" else None for o in outcomes]
+    answers = [as_answer(value) for value in values]
+    vote = majority(answers)
+    # The whole value that won: an option may show several numbers.
+    won = values[answers.index(vote.answer)] if vote.votes else None
+    option = nearest_option(won, problem.options) if problem.options else None
     return Solved(problem, programs, outcomes, vote, option)

@@ -17,10 +17,10 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-_SCALES = (("hundred", 100.0), ("thousand", 1e3), ("million", 1e6), ("billion", 1e9))
+_SCALES = (("hundred", 100), ("thousand", 10**3), ("million", 10**6), ("billion", 10**9))
 _NOT_IN_NUMBERS = str.maketrans("", "", "'\"\\$€£¥%(),[]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_FIRST_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?|[+-]?\.\d+")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?|[+-]?\.\d+")
 _IN_BRACKETS = re.compile(r"\([\d.\s]+\)")
 _PERCENT = re.compile(r"[\d.\s]+%")
 _WITH_UNIT = re.compile(r"[\d.]+\s?[a-zA-Z]+")
@@ -32,7 +32,7 @@ def scale_factor(text: str) -> float:
     for word, factor in _SCALES:
         if word in text:
             return factor
-    return 0.01 if "percent" in text else 1.0
+    return 0.01 if "percent" in text else 1
 
 
 def is_number(text: str) -> bool:
@@ -46,16 +46,20 @@ def is_number(text: str) -> bool:
 
 
 def to_number(text: str) -> float | None:
-    """The value of a text that is a number: "(1.5) million" is -1500000, "3%" is 0.03."""
-    found = _FIRST_NUMBER.search(text.translate(_NOT_IN_NUMBERS))
-    # A number that begins with its point is not read, as in the released scorer.
-    if found is None or found[0].lstrip("+-").startswith("."):
+    """The value of a text that is a number: "(1.5) million" is -1500000, "3%" is 0.03.
+
+    Whole numbers stay whole: as in the released scorer the words 2018 and 2018.0 differ.
+    """
+    found = _NUMBER.findall(text.translate(_NOT_IN_NUMBERS))
+    # The last one counts, and none that begins with its point, as in the released scorer.
+    if not found or found[-1].lstrip("+-").startswith("."):
         return None
     unit = _WITH_UNIT.search(text)
-    factor = scale_factor(unit[0]) if unit else 1.0
-    sign = -1.0 if _IN_BRACKETS.search(text.strip()) else 1.0
-    percent = 0.01 if _PERCENT.search(text.strip()) else 1.0
-    return round(float(found[0]) * factor * sign * percent, 4)
+    factor = scale_factor(unit[0]) if unit else 1
+    sign = -1 if _IN_BRACKETS.search(text.strip()) else 1
+    percent = 0.01 if _PERCENT.search(text.strip()) else 1
+    number = float(found[-1]) if "." in found[-1] else int(found[-1])
+    return round(number * factor * sign * percent, 4)
 
 
 def normalize(text: str) -> str:
@@ -104,15 +108,10 @@ def _readings(answers: Sequence[Any], scale: str) -> list[str]:
 
 def exact_match(prediction: Any, scale: str, reference: Any, reference_scale: str) -> bool:
     """Whether a prediction with its scale is the reference with its own."""
-    predicted, wanted = _entries(prediction), _entries(reference)
-    if not predicted or not wanted:
+    wanted = list(reference) if isinstance(reference, list | tuple) else [reference]
+    # A prediction of 0 counts as none, as in the released scorer; the text "0" does not.
+    if not prediction or not wanted:
         return False
+    predicted = list(prediction) if isinstance(prediction, list | tuple) else [prediction]
     right = normalize(one_line(wanted, reference_scale))
     return any(normalize(line) == right for line in _readings(predicted, scale))
-
-
-def _entries(answer: Any) -> list[Any]:
-    if isinstance(answer, list | tuple):
-        return list(answer)
-    # A prediction of 0 counts as none, as in the released scorer.
-    return [answer] if answer else []

@@ -12,7 +12,7 @@ import signal
 from typing import Any, NamedTuple
 
 from whence.reasoning.sandbox.outcome import Limits, Outcome, Status
-from whence.reasoning.sandbox.values import restore
+from whence.reasoning.sandbox.values import restore, writable
 
 _TOO_LARGE = f"OSError: [Errno {errno.EFBIG}]"
 
@@ -60,7 +60,7 @@ def _values(answer: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     if not isinstance(values, dict):
         return {}, "an answer that is not a record"
     try:
-        return {str(name): restore(value) for name, value in values.items()}, None
+        return {writable(name): restore(value) for name, value in values.items()}, None
     except (ValueError, OverflowError, RecursionError) as error:
         return {}, f"an answer that cannot be read: {error!s:.200}"
 
@@ -96,7 +96,13 @@ def _said(raw: Raw, answer: dict[str, Any], limits: Limits) -> tuple[Status, str
             return "memory", f"more than {limits.memory:,} bytes"
         if error.startswith(_TOO_LARGE):
             return "scratch", f"a file of more than {limits.scratch:,} bytes"
-        return "error", error
+        return "error", _showable(error)
     if not answer or (answer.get("exited") and not answer.get("values")):
         return "exited", f"left with code {raw.report['code']} and no answer"
     return "ok", None
+
+
+def _showable(text: str) -> str:
+    """A message of a program as a terminal may be given it: nothing that steers one."""
+    shown = (c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in writable(text))
+    return "".join(shown)

@@ -30,7 +30,8 @@ from whence.reasoning.sandbox.filter import compile_filter
 from whence.reasoning.sandbox.syscalls import Calls, calls_of
 
 _LOOK_EVERY = 0.02  # seconds between looks at the scratch folder
-_LONGEST_PATH, _MOST_REFUSED = 4096, 20
+_LONGEST_PATH = 4096
+_MOST_REFUSED, _LONGEST_SHOWN = 20, 200  # a report has to fit into one packet
 _PATH_FIRST = frozenset({"open", "stat", "lstat", "access", "readlink", "unlink"})
 _CHANGING = frozenset({"open", "openat", "unlink", "unlinkat"})
 _FLAGS_AT = {"open": 1, "openat": 2}
@@ -219,8 +220,7 @@ def _answer(prison: Prison, listener: int, memory: int, watch: Watch) -> None:
                 kernel.let_through(listener, asked)
             else:
                 if len(watch.refused) < _MOST_REFUSED:
-                    shown = "?" if path is None else path.decode(errors="replace")
-                    watch.refused.append(f"{name} {shown}")
+                    watch.refused.append(f"{name} {_shown(path)}")
                 kernel.deny(listener, asked, errno.EACCES)
         elif asked.number in prison.calls.signals and asked.arguments[0] == watch.pid:
             kernel.let_through(listener, asked)  # `abort` sends itself a signal
@@ -248,6 +248,10 @@ def _path(memory: int, address: int) -> bytes | None:
             break
     text, end, _ = found.partition(b"\0")
     return text if end else None
+
+
+def _shown(path: bytes | None) -> str:
+    return "?" if path is None else path[:_LONGEST_SHOWN].decode(errors="replace")
 
 
 def judge_path(path: bytes | None, name: str, flags: int, roots: tuple[str, ...]) -> bool:

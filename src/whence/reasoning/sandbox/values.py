@@ -98,6 +98,8 @@ def restore(record: Any) -> Any:
     """
     if isinstance(record, list):
         return [restore(each) for each in record]
+    if isinstance(record, str):
+        return writable(record)
     if not isinstance(record, dict):
         return record
     kind = record.get("is")
@@ -107,9 +109,15 @@ def restore(record: Any) -> Any:
         raise ValueError(f"not a described value: {record!r:.100}") from error
 
 
+def writable(text: str) -> str:
+    """A text without halves of characters, which no file or terminal would take."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _restore_expression(record: dict[str, Any]) -> Expression:
     value = record["value"]
-    return Expression(str(record["text"]), str(record["kind"]), None if value is None else +value)
+    text, kind = (writable(str(record[name])) for name in ("text", "kind"))
+    return Expression(text, kind, None if value is None else +value)
 
 
 def _restore_dict(record: dict[str, Any]) -> dict[Any, Any]:
@@ -129,5 +137,5 @@ _RESTORED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "dict": _restore_dict,
     "numpy": lambda record: restore(record["value"]),
     "expression": _restore_expression,
-    "other": lambda record: Other(str(record["kind"]), str(record["text"])),
+    "other": lambda record: Other(*(writable(str(record[name])) for name in ("kind", "text"))),
 }
