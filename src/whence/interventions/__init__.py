@@ -4,7 +4,9 @@ interface     what every intervention offers
 components    heads, MLPs and layers, by replacing activations
 edges         what goes from one component to another, by replacing it on its way
 documents     training documents, by replaying a recorded run without them
-tokens        the prompt's tokens, words and spans, by dropping or replacing them
+tokens        the prompt's tokens, by dropping, hiding or replacing them
+units         what a prompt is cut into: words, sentences, turns, ...
+drawing       tokens drawn from a language model into the gaps
 bank          a run trained again on many random subsets, kept
 divergence    how far the whole prediction moves, in place of one behavior's value
 subsets       drawing random subsets
