@@ -19,9 +19,13 @@ memorization    what a document did to the model's grasp of that very document
 patching        components: attribution patching
 direct          components: what each says to the vocabulary itself
 edge_patching   edges between components: EAP, EAP-IG
-inputs          tokens: gradient x input, integrated gradients
+inputs          tokens: gradient x input, SmoothGrad, integrated gradients
+attention       tokens: attention rollout and value flow, which only rank
+context_length  what each further piece of context adds
 """
 
+from whence.attribution.attention import attention_rollout, value_flow
+from whence.attribution.context_length import context_length_probing
 from whence.attribution.direct import direct_logit_attribution
 from whence.attribution.edge_patching import edge_attribution, edge_integrated_gradients
 from whence.attribution.gradients import adam_scaling
@@ -40,7 +44,7 @@ from whence.attribution.influence import (
     source,
     trak,
 )
-from whence.attribution.inputs import gradient_x_input, integrated_gradients
+from whence.attribution.inputs import gradient_x_input, integrated_gradients, smooth_grad
 from whence.attribution.integrated_run import through_run_integrated
 from whence.attribution.lookup import bm25, embedding, exact_spans, random_order, sentences
 from whence.attribution.memorization import (
@@ -89,11 +93,13 @@ __all__ = [
     "Tested",
     "TrakSettings",
     "adam_scaling",
+    "attention_rollout",
     "attribution_patching",
     "auc",
     "benjamini_hochberg",
     "bm25",
     "coar",
+    "context_length_probing",
     "counterfactual",
     "datamodel",
     "detect",
@@ -121,6 +127,7 @@ __all__ = [
     "random_order",
     "sentences",
     "sign_flip_p_values",
+    "smooth_grad",
     "source",
     "spread",
     "subset_regression",
@@ -130,4 +137,5 @@ __all__ = [
     "through_run_integrated",
     "tracin",
     "trak",
+    "value_flow",
 ]

@@ -32,7 +32,7 @@ from whence.interventions.groups import by_layer
 from whence.interventions.interface import Intervention, check_keep, keep_without
 from whence.interventions.listeners import direct_parts
 from whence.interventions.subsets import Sizes, random_subsets
-from whence.interventions.tokens import Tokens
+from whence.interventions.tokens import Tokens, neutral_token
 from whence.interventions.watched import Watched
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "document_text",
     "keep_without",
     "make_bank",
+    "neutral_token",
     "open_bank",
     "random_subsets",
 ]
