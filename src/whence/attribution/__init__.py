@@ -22,6 +22,7 @@ edge_patching   edges between components: EAP, EAP-IG
 inputs          tokens: gradient x input, SmoothGrad, integrated gradients
 attention       tokens: attention rollout and value flow, which only rank
 context_length  what each further piece of context adds
+orders          tokens by position and by the length of their embeddings
 """
 
 from whence.attribution.attention import attention_rollout, value_flow
@@ -63,6 +64,7 @@ from whence.attribution.memorization import (
     order_test,
     panel_of,
 )
+from whence.attribution.orders import by_position, embedding_norm
 from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
 from whence.attribution.pruning import Pruned, greedy_pruning
@@ -98,6 +100,7 @@ __all__ = [
     "auc",
     "benjamini_hochberg",
     "bm25",
+    "by_position",
     "coar",
     "context_length_probing",
     "counterfactual",
@@ -110,6 +113,7 @@ __all__ = [
     "effect_tests",
     "ekfac",
     "embedding",
+    "embedding_norm",
     "exact_shapley",
     "exact_spans",
     "gauss_newton",

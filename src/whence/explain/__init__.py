@@ -2,12 +2,14 @@
 
 explain       one call from a model and a behavior to a verified record
 plan          what a budget leads to, fixed before the work begins
+plan_rules    what each field of a plan may be
 subject       a run or a checkpoint, opened
 findings      attribute and verify, kind by kind
 calibration   from ranks to nats, by measured replays
 steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
 judging       methods judged by real removals, with what each cost
+judging_tokens  the same for the tokens of prompts, with curves
 judged_page   a judgement as one HTML page
 circuits      which edges carry a behavior, cut and measured
 peak          the most memory that a piece of work took
@@ -27,8 +29,8 @@ from whence.explain.judging import (
     JudgeSettings,
     judge_components,
     judge_documents,
-    judge_tokens,
 )
+from whence.explain.judging_tokens import Cut, judge_tokens
 from whence.explain.methods import METHODS
 from whence.explain.plan import DEFAULT_BUDGET, Estimate, Plan
 from whence.explain.report.circuit import circuit_page
@@ -38,6 +40,7 @@ __all__ = [
     "DEFAULT_BUDGET",
     "METHODS",
     "CircuitSettings",
+    "Cut",
     "Estimate",
     "Explanation",
     "JudgeSettings",

@@ -120,7 +120,8 @@ def explain_many(
     """
     check_workers(workers)
     # Components too: their mean activations are taken over documents.
-    needs_corpus = by is None or set(by) != {"token"}
+    chosen = plan or choices or Plan()
+    needs_corpus = by is None or set(by) != {"token"} or chosen.removal == "sample-ngrams"
     subject = open_subject(source, corpus, needs_corpus=needs_corpus)
     behaviors = [with_answer(subject.model, b) for b in behaviors]
     if plan is None:
