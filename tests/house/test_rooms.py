@@ -173,6 +173,7 @@ PUBLIC = {
         "METHODS",
         "Plan",
         "Slope",
+        "answer_map",
         "circuit_page",
         "document_scores",
         "explain",

@@ -176,6 +176,7 @@ def explain(
         memory=memory << 20,
         scores=[Scores.load(folder) for folder in scores] if scores else None,
         on_plan=_announce,
+        answer=token_by_token,
     )
     _show(results, output, as_json)
 

@@ -5,6 +5,7 @@ plan          what a budget leads to, fixed before the work begins
 plan_rules    what each field of a plan may be
 subject       a run or a checkpoint, opened
 findings      attribute and verify, kind by kind
+answers       a whole answer: what each of its tokens owes to those before it
 calibration   from ranks to nats, by measured replays
 steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
@@ -19,6 +20,7 @@ report        the record as one HTML page
 table         the record in a terminal
 """
 
+from whence.explain.answers import answer_map
 from whence.explain.calibration import Slope, load_slopes, save_slopes, slope_from
 from whence.explain.circuits import CircuitSettings, find_circuit
 from whence.explain.explain import Explanation, explain, explain_many
@@ -48,6 +50,7 @@ __all__ = [
     "Judgement",
     "Plan",
     "Slope",
+    "answer_map",
     "circuit_page",
     "document_scores",
     "explain",

@@ -120,6 +120,28 @@ class Tokens:
         names = [f"T{i}" for i in range(len(self._encoded.ids))]
         self._table = membership(self.causes, names)
 
+    def recut(self, prompt: str, spans: Sequence[tuple[int, int]]) -> Tokens:
+        """Spans of another prompt as causes, taken away in the same way.
+
+        Args:
+            prompt: the other prompt.
+            spans: of its characters.
+
+        Raises:
+            InterventionError: as when it is made.
+        """
+        return Tokens(
+            self.model,
+            prompt,
+            unit=spans,
+            removal=self.removal,
+            replacement=self._neutral,
+            ngrams=self._ngrams,
+            draws=self.draws,
+            seed=self.seed,
+            batch_size=self.batch_size,
+        )
+
     def describe(self) -> dict[str, Any]:
         """How tokens are taken away; everything that can change a number."""
         drawn: dict[str, Any] = {}
