@@ -20,7 +20,7 @@ from whence.explain import (
     judge_documents,
     judge_tokens,
 )
-from whence.explain.judging import _Case, _cross_fitted
+from whence.explain.judging import Case, _cross_fitted
 from whence.explain.methods import Method
 from whence.explain.peak import peak_memory
 from whence.explain.untrained import untrained
@@ -115,7 +115,7 @@ def test_cross_fitting_predicts_no_subset_by_what_was_fitted_to_it(bank, questio
         values = np.full((len(behaviors), len(causes)), float(len(fitted)))
         return Scores(values, tuple(behaviors), causes, "count", "average")
 
-    case = _Case(bank, asked, keep, np.zeros((2, len(keep))))
+    case = Case(bank, asked, keep, np.zeros((2, len(keep))))
     (sums,) = _cross_fitted(Method(score, fits=True), [case], JudgeSettings())
     assert len(fitted) == 5
     for number, subsets in enumerate(fitted):

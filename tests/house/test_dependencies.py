@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.source import modules
 
-IMPORTED_AS = {"protobuf": "google", "z3-solver": "z3"}
+IMPORTED_AS = {"Jinja2": "jinja2", "protobuf": "google", "z3-solver": "z3"}
 # transformers imports them when it is asked for such a tokenizer, a Trainer or an adapter.
 # Programs of models import sympy in the sandbox.
 BROUGHT_ALONG = {"sentencepiece", "protobuf", "accelerate", "peft", "sympy"}

@@ -70,6 +70,8 @@ CASES = {
         BEHAVIORS,
     ),
     "tokens replace": (lambda: Tokens(small(), PROMPT, removal="replace"), BEHAVIORS),
+    "tokens mask": (lambda: Tokens(small(), PROMPT, removal="mask"), BEHAVIORS),
+    "tokens sample": (lambda: Tokens(small(), PROMPT, removal="sample", draws=2), BEHAVIORS),
     "words": (lambda: Tokens(small(), PROMPT, unit="word"), BEHAVIORS),
     "spans": (lambda: Tokens(small(), PROMPT, unit=[(0, 3), (4, 12), (10, 16)]), BEHAVIORS),
     "token groups": (

@@ -64,6 +64,29 @@ def test_drop_with_positions_kept_is_a_token_that_nobody_sees(name):
     assert (np.abs(found - shifted) > 1e-5).all()
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_masked_token_is_one_that_nobody_sees(name):
+    model = small(name)
+    encoded = encode(model, BEHAVIOR)
+    expected = [
+        log_p(model, encoded.prompt_ids, encoded.target_ids, hidden)
+        - log_p(model, encoded.prompt_ids, encoded.foil_ids, hidden)
+        for hidden in ([3], [1, 5, 6])
+    ]
+    tokens = Tokens(model, PROMPT, removal="mask")
+    np.testing.assert_allclose(without(tokens, ["T3"], ["T1", "T5", "T6"]), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "opt"])
+def test_without_the_last_token_the_one_before_predicts(name):
+    model = small(name)
+    kept, masked = (
+        without(Tokens(model, PROMPT, removal=removal), ["T9"], ["T8", "T9"])
+        for removal in ("drop-keep-positions", "mask")
+    )
+    np.testing.assert_allclose(masked, kept, atol=2e-5)
+
+
 @pytest.mark.parametrize("name", ["mistral", "gemma2", "gemma3"])
 def test_positions_kept_under_a_sliding_window(name):
     model = small(name)
@@ -169,8 +192,8 @@ def test_another_prompt_is_an_error():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"removal": "hide"}, "drop, drop-keep-positions, replace"),
-        ({"unit": "sentence"}, "token, word, or a list of spans"),
+        ({"removal": "hide"}, "drop, drop-keep-positions, mask, replace, sample"),
+        ({"unit": "letter"}, "token, word, sentence, demonstration, turn, or a list of spans"),
         ({"unit": [(0, 3), (40, 50)]}, "span .40, 50.: expected characters"),
         ({"unit": [(0, 99)]}, "a span that leaves it"),
         ({"unit": [(3, 3)]}, "a span without a token"),
@@ -178,6 +201,9 @@ def test_another_prompt_is_an_error():
         ({"removal": "replace", "replacement": 9999}, "exactly one token"),
         ({"groups": {"x": ["T0"]}}, "group 'x'.*T0"),
         ({"unit": []}, "at least one"),
+        ({"removal": "drop", "replacement": 3}, "the removal .replace. or .mask."),
+        ({"removal": "sample-ngrams"}, "an n-gram model together with"),
+        ({"removal": "sample", "draws": 0}, "draws: expected at least 1"),
     ],
 )
 def test_wrong_settings(settings, message):

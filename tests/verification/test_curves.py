@@ -4,7 +4,7 @@ import pytest
 from tests.verification.linear_world import LinearWorld
 from whence.core import Scores
 from whence.core.errors import InterventionError, MethodError
-from whence.verification import SIZES, baseline_scores, circuit, curve
+from whence.verification import EVEN_SIZES, SIZES, baseline_scores, circuit, curve, pooled_curve
 
 EFFECTS = np.abs(np.random.default_rng(0).normal(size=(6, 40)))
 
@@ -92,6 +92,42 @@ def test_wrong_settings():
     still = LinearWorld(np.zeros((2, 3)))
     with pytest.raises(MethodError, match="the same sum"):
         curve(scores(still, still.effects), still)
+
+
+def test_behaviors_with_causes_of_their_own_make_one_curve():
+    """Two worlds of different sizes: shares of the causes are what they have in common."""
+    worlds = [LinearWorld(EFFECTS[:1, :20]), LinearWorld(EFFECTS[1:2, :10])]
+    found = pooled_curve([(scores(world, world.effects), world) for world in worlds])
+    assert found.kept.shape == (2, len(EVEN_SIZES))
+    for row, world in enumerate(worlds):
+        best = np.sort(world.effects[0])[::-1]
+        for k, share in enumerate(EVEN_SIZES):
+            count = max(1, round(share * len(best)))
+            assert found.kept[row, k] == pytest.approx(best[:count].sum())
+            assert found.removed[row, k] == pytest.approx(best[count:].sum())
+    assert found.counts[-1] == 15
+    total = sum(world.effects.sum() for world in worlds)
+    np.testing.assert_allclose(found.faithfulness, found.kept.sum(0) / total)
+    with pytest.raises(MethodError, match="causes that differ"):
+        pooled_curve([(scores(worlds[0], worlds[0].effects), worlds[1])])
+
+
+def test_intervals_and_leads_by_the_same_draws():
+    world = LinearWorld(EFFECTS + 3 * (np.arange(40) % 7 == 0))
+    good = curve(scores(world, world.effects), world, sizes=EVEN_SIZES)
+    rest = [
+        curve(s, world, sizes=EVEN_SIZES)
+        for s in baseline_scores(world.causes, world.behaviors).values()
+    ]
+    for area in ("insertion", "deletion", "sufficiency", "comprehensiveness"):
+        low, high = good.interval(area)
+        assert low <= getattr(good, area) <= high
+        assert good.lead(good, area) == (0.0, 0.0)
+    assert all(good.lead(other, "insertion")[0] > 0 for other in rest)
+    assert all(good.lead(other, "deletion")[1] < 0 for other in rest)
+    told = good.to_json()
+    assert told["deletion"]["value"] == pytest.approx(good.deletion)
+    assert len(told["kept"]) == len(EVEN_SIZES)
 
 
 class Backup(LinearWorld):

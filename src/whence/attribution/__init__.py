@@ -21,9 +21,14 @@ direct          components: what each says to the vocabulary itself
 edge_patching   edges between components: EAP, EAP-IG
 routes          components: information-flow routes, from one forward pass
 flow_terms      what a state of the stream is a sum of
-inputs          tokens: gradient x input, integrated gradients
+inputs          tokens: gradient x input, SmoothGrad, integrated gradients
+attention       tokens: attention rollout and value flow, which only rank
+context_length  what each further piece of context adds
+orders          tokens by position and by the length of their embeddings
 """
 
+from whence.attribution.attention import attention_rollout, value_flow
+from whence.attribution.context_length import context_length_probing
 from whence.attribution.direct import direct_logit_attribution
 from whence.attribution.edge_patching import edge_attribution, edge_integrated_gradients
 from whence.attribution.gradients import adam_scaling
@@ -42,7 +47,7 @@ from whence.attribution.influence import (
     source,
     trak,
 )
-from whence.attribution.inputs import gradient_x_input, integrated_gradients
+from whence.attribution.inputs import gradient_x_input, integrated_gradients, smooth_grad
 from whence.attribution.integrated_run import through_run_integrated
 from whence.attribution.lookup import bm25, embedding, exact_spans, random_order, sentences
 from whence.attribution.memorization import (
@@ -61,6 +66,7 @@ from whence.attribution.memorization import (
     order_test,
     panel_of,
 )
+from whence.attribution.orders import by_position, embedding_norm
 from whence.attribution.patching import attribution_patching
 from whence.attribution.perturb import leave_one_out
 from whence.attribution.pruning import Pruned, greedy_pruning
@@ -94,11 +100,14 @@ __all__ = [
     "Tested",
     "TrakSettings",
     "adam_scaling",
+    "attention_rollout",
     "attribution_patching",
     "auc",
     "benjamini_hochberg",
     "bm25",
+    "by_position",
     "coar",
+    "context_length_probing",
     "counterfactual",
     "datamodel",
     "detect",
@@ -109,6 +118,7 @@ __all__ = [
     "effect_tests",
     "ekfac",
     "embedding",
+    "embedding_norm",
     "exact_shapley",
     "exact_spans",
     "gauss_newton",
@@ -128,6 +138,7 @@ __all__ = [
     "random_order",
     "sentences",
     "sign_flip_p_values",
+    "smooth_grad",
     "source",
     "spread",
     "subset_regression",
@@ -137,4 +148,5 @@ __all__ = [
     "through_run_integrated",
     "tracin",
     "trak",
+    "value_flow",
 ]

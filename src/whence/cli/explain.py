@@ -89,10 +89,31 @@ def explain(
     other_prompt: Annotated[
         str | None, typer.Option(help="Replace activations by those on this prompt.")
     ] = None,
-    unit: Annotated[str, typer.Option(help="What a token cause is: token or word.")] = "token",
+    unit: Annotated[
+        str,
+        typer.Option(help="What a token cause is: token, word, sentence, demonstration or turn."),
+    ] = "token",
+    spans: Annotated[
+        Path | None,
+        typer.Option(help="JSON list of [start, end): characters of the prompt as causes instead."),
+    ] = None,
+    separator: Annotated[
+        str | None, typer.Option(help="Between demonstrations (default: blank lines, or lines).")
+    ] = None,
     removal: Annotated[
-        str, typer.Option(help="Of tokens: drop, drop-keep-positions or replace.")
+        str,
+        typer.Option(
+            help="Of tokens: drop, drop-keep-positions, mask, replace, sample (from the model's "
+            "own predictions) or sample-ngrams (from the corpus)."
+        ),
     ] = "drop",
+    neutral: Annotated[
+        str | None, typer.Option(help="The token that stands there, for replace and mask.")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="How often tokens are drawn, for sample.")] = 4,
+    baseline: Annotated[
+        str, typer.Option(help="Of integrated gradients: mean, zero or neutral.")
+    ] = "mean",
     replacement: Annotated[
         str, typer.Option(help="Of components' activations: mean or zero.")
     ] = "mean",
@@ -113,9 +134,12 @@ def explain(
     The cost is estimated and shown first. Documents are tested by training again without
     them, as far as the budget reaches.
     """
+    from whence.attribution.inputs import BASELINES
     from whence.core import Scores
     from whence.explain import Plan, explain_many
     from whence.explain.plan import chosen
+    from whence.interventions.tokens import REMOVALS
+    from whence.interventions.units import UNITS
 
     _check_output(output)
     asked = _behaviors(source, prompt, target, foil, behaviors, token_by_token)
@@ -123,8 +147,13 @@ def explain(
         top_documents=top_documents,
         through_run=through_run,
         integrate=integrate,
-        unit=_choice("--unit", unit, ("token", "word")),
-        removal=_choice("--removal", removal, ("drop", "drop-keep-positions", "replace")),
+        unit="span" if spans is not None else _choice("--unit", unit, UNITS),
+        spans=() if spans is None else _spans(spans, asked),
+        separator=separator,
+        removal=_choice("--removal", removal, REMOVALS),
+        neutral=neutral,
+        draws=draws,
+        baseline=_choice("--baseline", baseline, BASELINES),
         replacement="other"
         if other_prompt is not None
         else _choice("--replacement", replacement, ("mean", "zero")),
@@ -148,6 +177,7 @@ def explain(
         memory=memory << 20,
         scores=[Scores.load(folder) for folder in scores] if scores else None,
         on_plan=_announce,
+        answer=token_by_token,
     )
     _show(results, output, as_json)
 
@@ -193,6 +223,23 @@ def _behaviors(
             fix="Leave one of the two out.",
         )
     return answers_token_by_token(open_subject(source, None, needs_corpus=False).model, prompt)
+
+
+def _spans(path: Path, asked: list[Behavior]) -> tuple[tuple[int, int], ...]:
+    """The spans of a file, which are of one prompt."""
+    found = read_json(path)
+    pairs = isinstance(found, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(type(x) is int for x in pair)
+        for pair in found
+    )
+    if not pairs or not found or len({behavior.prompt for behavior in asked}) > 1:
+        raise PlanError(
+            f"--spans {path}",
+            expected="a JSON list of pairs [start, end] of characters, and one prompt",
+            got="several prompts" if pairs and found else "something else",
+            fix="Write [[0, 12], [13, 20]]; characters are counted from 0.",
+        )
+    return tuple((start, end) for start, end in found)
 
 
 def _seeds(count: int) -> tuple[int, ...]:

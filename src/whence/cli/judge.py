@@ -43,6 +43,12 @@ def judge(
         str, typer.Option(help="Shares of the causes whose removal is measured; '' for none.")
     ] = "0.005,0.01,0.02",
     subsets: Annotated[int, typer.Option(help="Random removals, for components and tokens.")] = 100,
+    unit: Annotated[
+        str, typer.Option(help="Of tokens: token, word, sentence, demonstration or turn.")
+    ] = "token",
+    removal: Annotated[
+        str, typer.Option(help="Of tokens: drop, drop-keep-positions, mask, replace or sample.")
+    ] = "drop",
     sanity: Annotated[bool, typer.Option(help="Also judge scores that must fail.")] = True,
     seed: Annotated[int, typer.Option(help="Of controls, resampling and random removals.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Training replays at a time.")] = None,
@@ -77,7 +83,7 @@ def judge(
     if by == "documents":
         found = _documents(run, bank, behaviors, named, scores or [], truth, workers, settings)
     else:
-        found = _inside(run, by, behaviors, named, settings)
+        found = _inside(run, by, behaviors, named, settings, (unit, removal))
     if output is not None:
         write_json(output, found.to_json())
         typer.echo(f"written: {output}", err=True)
@@ -129,9 +135,10 @@ def _documents(
 def _write_page(path: Path, found: Judgement) -> None:
     from whence.core.records import write_bytes
     from whence.explain.judged_page import judged_page
-    from whence.explain.judging import BASELINES
+    from whence.explain.judging import BASELINES, TOKEN_BASELINES
 
-    write_bytes(path, judged_page(found.to_json(), BASELINES).encode())
+    look_ups = (*BASELINES, *TOKEN_BASELINES)
+    write_bytes(path, judged_page(found.to_json(), look_ups).encode())
     typer.echo(f"written: {path}", err=True)
 
 
@@ -141,8 +148,9 @@ def _inside(
     behaviors_path: Path | None,
     methods: list[str] | None,
     settings: JudgeSettings,
+    cut: tuple[str, str],
 ) -> Judgement:
-    from whence.explain import judge_components, judge_tokens
+    from whence.explain import Cut, judge_components, judge_tokens
     from whence.interventions import Components
     from whence.training import open_run
 
@@ -152,7 +160,7 @@ def _inside(
     if settings.sanity and opened.checkpoints[0].step == 0:
         before = opened.model(0)
     if by == "tokens":
-        return judge_tokens(model, asked, methods, before=before, settings=settings)
+        return judge_tokens(model, asked, methods, before=before, cut=Cut(*cut), settings=settings)
     corpus = opened.corpus()
     texts = [corpus.text(i) for i in range(min(16, corpus.n_documents))]
     parts = [
@@ -225,6 +233,8 @@ def _print(found: Judgement) -> None:
     whole = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
     console.width = max(console.width, whole)  # numbers cut short would say something else
     console.print(table)
+    if any(row["curve"] for row in rows):
+        console.print(_curves(rows))
     count = len(found.behaviors)
     console.print(
         f"{count} behaviors, {found.subsets} random removals of {found.kind}s. LDS: rank "
@@ -234,6 +244,28 @@ def _print(found: Judgement) -> None:
     for row in rows:
         if row["behind"]:
             console.print(f"{row['method']} loses to {row['behind']}.", style="bold")
+
+
+def _curves(rows: Sequence[dict[str, Any]]) -> Any:
+    """What the first causes of each order carry."""
+    from rich import box
+    from rich.table import Table
+
+    areas = ("insertion", "deletion", "sufficiency", "comprehensiveness")
+    table = Table(
+        box=box.SIMPLE,
+        caption="Causes in each method's order. insertion, deletion: share of the behaviors that "
+        "survives with the first ones alone, and without them, over all numbers of them (high, "
+        "low). sufficiency, comprehensiveness: nats lost then (low, high). 95 % intervals.",
+    )
+    table.add_column("order", no_wrap=True)
+    for area in areas:
+        table.add_column(area, justify="right", no_wrap=True)
+    for row in sorted(rows, key=lambda row: row["curve"]["deletion"]["value"]):
+        told = [row["curve"][area] for area in areas]
+        cells = [f"{_number(each['value'])} ({_pair(each['interval'])})" for each in told]
+        table.add_row(str(row["method"]), *cells)
+    return table
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

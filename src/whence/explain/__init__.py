@@ -2,12 +2,15 @@
 
 explain       one call from a model and a behavior to a verified record
 plan          what a budget leads to, fixed before the work begins
+plan_rules    what each field of a plan may be
 subject       a run or a checkpoint, opened
 findings      attribute and verify, kind by kind
+answers       a whole answer: what each of its tokens owes to those before it
 calibration   from ranks to nats, by measured replays
 steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
 judging       methods judged by real removals, with what each cost
+judging_tokens  the same for the tokens of prompts, with curves
 judged_page   a judgement as one HTML page
 circuits      which edges or parts carry a behavior, taken away and measured
 routes        which tokens and parts made the state that predicts
@@ -18,6 +21,7 @@ report        the record as one HTML page
 table         the record in a terminal
 """
 
+from whence.explain.answers import answer_map
 from whence.explain.calibration import Slope, load_slopes, save_slopes, slope_from
 from whence.explain.circuits import CircuitSettings, find_circuit
 from whence.explain.explain import Explanation, explain, explain_many
@@ -28,8 +32,8 @@ from whence.explain.judging import (
     JudgeSettings,
     judge_components,
     judge_documents,
-    judge_tokens,
 )
+from whence.explain.judging_tokens import Cut, judge_tokens
 from whence.explain.methods import METHODS
 from whence.explain.plan import DEFAULT_BUDGET, Estimate, Plan
 from whence.explain.report.circuit import circuit_page
@@ -41,6 +45,7 @@ __all__ = [
     "DEFAULT_BUDGET",
     "METHODS",
     "CircuitSettings",
+    "Cut",
     "Estimate",
     "Explanation",
     "JudgeSettings",
@@ -48,6 +53,7 @@ __all__ = [
     "Judgement",
     "Plan",
     "Slope",
+    "answer_map",
     "circuit_page",
     "document_scores",
     "explain",

@@ -21,7 +21,14 @@ from whence.core import Behavior, Kind, Scores
 from whence.core.errors import PlanError
 from whence.core.records import write_json
 from whence.corpus import Corpus
-from whence.explain.findings import Findings, among_components, among_documents, among_tokens
+from whence.explain.answers import answer_map, answer_record
+from whence.explain.findings import (
+    Findings,
+    among_components,
+    among_documents,
+    among_tokens,
+    tokens_of,
+)
 from whence.explain.plan import Estimate, Plan, check_workers, estimate, fit
 from whence.explain.record import make_record
 from whence.explain.subject import Subject, open_subject
@@ -95,6 +102,7 @@ def explain_many(
     workers: int | None = None,
     memory: int = GRADIENT_MEMORY,
     on_plan: Callable[[Plan, Estimate], object] | None = None,
+    answer: bool = False,
 ) -> list[Explanation]:
     """Explain behaviors of one model together: the replays of one serve the others as controls.
 
@@ -110,6 +118,8 @@ def explain_many(
         workers: training replays at a time.
         memory: bytes for states that the derivative through the run keeps on its way.
         on_plan: called with the plan and its estimated cost before the work begins.
+        answer: the behaviors are the tokens of one answer, each behind those before it; then each
+            explanation also holds the map of the whole answer.
 
     Returns:
         One explanation a behavior, in order.
@@ -120,7 +130,8 @@ def explain_many(
     """
     check_workers(workers)
     # Components too: their mean activations are taken over documents.
-    needs_corpus = by is None or set(by) != {"token"}
+    chosen = plan or choices or Plan()
+    needs_corpus = by is None or set(by) != {"token"} or chosen.removal == "sample-ngrams"
     subject = open_subject(source, corpus, needs_corpus=needs_corpus)
     behaviors = [with_answer(subject.model, b) for b in behaviors]
     if plan is None:
@@ -132,10 +143,19 @@ def explain_many(
     if on_plan is not None:
         on_plan(plan, cost)
     found = _found(subject, behaviors, plan, scores, workers, memory)
+    more = _whole_answer(subject, behaviors, plan) if answer and "token" in plan.by else {}
     return [
-        Explanation(make_record(subject, behavior, number, found[behavior], plan))
+        Explanation({**make_record(subject, behavior, number, found[behavior], plan), **more})
         for number, behavior in enumerate(behaviors)
     ]
+
+
+def _whole_answer(
+    subject: Subject, behaviors: Sequence[Behavior], plan: Plan
+) -> dict[str, dict[str, Any]]:
+    """What each token of an answer owes to the prompt and to those before it."""
+    first = tokens_of(subject, behaviors[0].prompt, plan)
+    return {"answer": answer_record(answer_map(subject.model, behaviors, first=first))}
 
 
 def _possible(plan: Plan, subject: Subject, by: Sequence[Kind] | None) -> Plan:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from whence.attribution import (
+    attention_rollout,
     attribution_patching,
     bm25,
     embedding,
@@ -27,12 +28,15 @@ from whence.attribution import (
     through_run_by_part,
     through_run_integrated,
     tracin,
+    value_flow,
 )
 from whence.core import Behavior, Cause, Cost, Kind, Scores, Verdict
+from whence.core.errors import MethodError, ModelError, PlanError
 from whence.core.seeds import generator
-from whence.corpus import Corpus, group_by, near_duplicates
+from whence.corpus import Corpus, group_by, near_duplicates, ngram_model
 from whence.explain.calibration import cross_calibrated
-from whence.explain.plan import PLANNED, Plan, replayable
+from whence.explain.plan import Plan, replayable
+from whence.explain.plan_rules import PLANNED
 from whence.explain.reading import BASELINES
 from whence.explain.steepness import steepness
 from whence.explain.subject import Subject
@@ -72,13 +76,51 @@ class Findings:
 def among_tokens(subject: Subject, behavior: Behavior, plan: Plan) -> Findings:
     """Which words of the prompt: every one is removed."""
     start = time.perf_counter()
-    intervention = Tokens(subject.model, behavior.prompt, unit=plan.unit, removal=plan.removal)
-    scores = (
+    intervention = tokens_of(subject, behavior.prompt, plan)
+    scores: tuple[Scores, ...] = (
         leave_one_out(intervention, [behavior]),
         gradient_x_input(intervention, [behavior]),
-        integrated_gradients(intervention, [behavior], plan.integrated_steps),
+        integrated_gradients(
+            intervention, [behavior], plan.integrated_steps, baseline=plan.baseline
+        ),
     )
-    return _judged(intervention, scores, plan.top_tokens, plan, start)
+    notes: tuple[str, ...] = ()
+    for follow in (attention_rollout, value_flow):
+        try:
+            scores = (*scores, follow(intervention, [behavior]))
+        except (MethodError, ModelError) as error:
+            notes = (*notes, f"{follow.__name__.replace('_', '-')} was left out: {error}")
+    return replace(_judged(intervention, scores, plan.top_tokens, plan, start), notes=notes)
+
+
+def tokens_of(subject: Subject, prompt: str, plan: Plan) -> Tokens:
+    """A prompt's tokens, cut and taken away as a plan says.
+
+    Raises:
+        PlanError: they are to be drawn from an n-gram model, and there is no corpus.
+    """
+    ngrams = None
+    if plan.removal == "sample-ngrams":
+        if subject.corpus is None:
+            raise PlanError(
+                "--removal sample-ngrams",
+                expected="a corpus, from whose n-gram model tokens are drawn",
+                got=f"{subject.source} alone",
+                fix="Name a run, or give --corpus DIR.",
+            )
+        ngrams = ngram_model(subject.corpus)
+    return Tokens(
+        subject.model,
+        prompt,
+        unit=plan.spans if plan.unit == "span" else plan.unit,
+        separator=plan.separator,
+        removal=plan.removal,
+        replacement=plan.neutral,
+        ngrams=ngrams,
+        draws=plan.draws,
+        seed=plan.seed,
+        batch_size=plan.batch_size,
+    )
 
 
 def among_components(subject: Subject, behaviors: Sequence[Behavior], plan: Plan) -> Findings:

@@ -13,6 +13,8 @@ Record = Mapping[str, Any]
 
 _HEAD = ("method", "LDS", "95 % interval", "fall", "at random", "recall", "s", "MB", "must fail")
 
+_AREAS = ("insertion", "deletion", "sufficiency", "comprehensiveness")
+
 
 def judged_page(record: Record, baselines: Sequence[str]) -> str:
     """The page of a judgement's record.
@@ -37,6 +39,7 @@ def judged_page(record: Record, baselines: Sequence[str]) -> str:
                 ),
             ),
             section("methods", "The methods", "Best first.", table(_HEAD, map(_cells, ranked))),
+            _orders(ranked),
         ),
         style=STYLE,
     )
@@ -63,6 +66,28 @@ def _cost(rows: Sequence[Record], baselines: Sequence[str], kind: str) -> Markup
         f"LDS: rank correlation, over random removals of {kind}s, of predicted sums with measured "
         "values. Whiskers: 95 % intervals over behaviors and removals. Orange: look-ups.",
     )
+
+
+def _orders(rows: Sequence[Record]) -> Markup | None:
+    """What the first causes of each order carry; None where that was not measured."""
+    followed = [row for row in rows if row.get("curve")]
+    if not followed:
+        return None
+    ranked = sorted(followed, key=lambda row: float(row["curve"]["deletion"]["value"]))
+    cells = ([row["method"], *(_area(row["curve"][a]) for a in _AREAS)] for row in ranked)
+    return section(
+        "orders",
+        "What the first causes carry",
+        "Insertion and deletion: the share of the behaviors that survives with the first causes "
+        "of an order alone, and without them, over all numbers of causes. Sufficiency and "
+        "comprehensiveness: nats lost then. With 95 % intervals; smallest deletion first.",
+        table(("order", *_AREAS), cells),
+    )
+
+
+def _area(found: Record) -> str:
+    low, high = found["interval"]
+    return f"{found['value']:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _falls(rows: Sequence[Record]) -> list[Markup]:

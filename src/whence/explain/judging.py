@@ -24,12 +24,12 @@ from whence.core.records import finite
 from whence.explain.methods import Causes, Method, methods_named
 from whence.explain.peak import peak_memory
 from whence.explain.untrained import untrained
-from whence.interventions import Bank, Components, Documents, Tokens, random_subsets
-from whence.models import Model
+from whence.interventions import Bank, Components, Documents, random_subsets
 from whence.verification import (
     FEWEST_SUBSETS,
     SHARES,
     Agreement,
+    Curve,
     Resampling,
     Rise,
     VerifySettings,
@@ -43,6 +43,8 @@ from whence.verification import (
 
 VERSION = 1
 BASELINES = ("embedding", "bm25", "exact-spans", "random")
+TOKEN_BASELINES = ("attention-rollout", "value-flow", "embedding-norm", "last-first", "first-first")
+"""Besides a random order."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,6 +62,7 @@ class Judged:
         seconds: wall time of the scoring, without retrainings that a bank held already.
         peak_mb: largest resident memory while scoring; None where it is not known.
         scores: for each scored intervention.
+        curve: what the first causes of its order carry, where that was measured.
     """
 
     method: str
@@ -72,6 +75,7 @@ class Judged:
     sanity: Mapping[str, Agreement] = field(default_factory=dict)
     rises: tuple[Rise, ...] = ()
     recall: float | None = None
+    curve: Curve | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One row of the record."""
@@ -87,6 +91,7 @@ class Judged:
             "lead": None if self.lead is None else list(self.lead),
             "loss_rise": [rise.to_json() for rise in self.rises],
             "recall": self.recall,
+            "curve": None if self.curve is None else self.curve.to_json(),
             "seconds": round(self.seconds, 3),
             "trainings": sum(s.cost.trainings for s in self.scores),
             "peak_mb": None if self.peak_mb is None else finite(round(self.peak_mb, 1)),
@@ -158,7 +163,7 @@ class JudgeSettings:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Case:
+class Case:
     """One intervention with the behaviors it can measure and the subsets that judge."""
 
     causes: Causes
@@ -206,14 +211,14 @@ def judge_documents(
             got=str(len(bank.keep)),
             fix="Give `whence bank` more --subsets: it keeps those that are there.",
         )
-    case = _Case(bank, tuple(behaviors), bank.keep, bank.measure(behaviors, bank.keep))
+    case = Case(bank, tuple(behaviors), bank.keep, bank.measure(behaviors, bank.keep))
     before = None
     if settings.sanity and any(m.reads and not m.fits for m in chosen.values()):
         groups = bank.record["groups"]
         before = Documents(untrained(bank.run, bank.path / "untrained"), groups=groups)
-    found = _judge([case], chosen, [before] if before else None, settings)
+    found = judge([case], chosen, [before] if before else None, settings)
     found += [_given(one, case, blind or {}, settings) for one in given]
-    found = _compared(found, settings)
+    found = compared(found, settings)
     rises = _rises(found, bank, settings)
     rows = [
         replace(row, rises=rises.get(row.method, ()), recall=_recall(row, truth)) for row in found
@@ -247,51 +252,25 @@ def judge_components(
     """
     settings = settings or JudgeSettings(keep_share=0.9)
     chosen = methods_named("component", methods)
-    case = _drawn(components, behaviors, settings)
-    found = _compared(_judge([case], chosen, [before] if before else None, settings), settings)
+    case = drawn(components, behaviors, settings)
+    found = compared(judge([case], chosen, [before] if before else None, settings), settings)
     rises = _rises(found, components, settings)
     rows = [replace(row, rises=rises.get(row.method, ())) for row in found]
-    return _judgement("component", [case], rows, settings)
+    return judgement("component", [case], rows, settings)
 
 
-def judge_tokens(
-    model: Model,
-    behaviors: Sequence[Behavior],
-    methods: Sequence[str] | None = None,
-    *,
-    before: Model | None = None,
-    settings: JudgeSettings | None = None,
-) -> Judgement:
-    """Judge token methods by leaving random words out of each behavior's prompt.
-
-    Args:
-        model: what is explained.
-        behaviors: each with a target; every prompt has tokens of its own.
-        methods: names; None means all.
-        before: a model with other weights, whose scores must fail.
-        settings: how many subsets, what share stays.
-    """
-    settings = settings or JudgeSettings()
-    chosen = methods_named("token", methods)
-    cases = [_drawn(Tokens(model, b.prompt), [b], settings) for b in behaviors]
-    untrained: list[Causes] | None = None
-    if before is not None:
-        untrained = [Tokens(before, b.prompt) for b in behaviors]
-    found = _compared(_judge(cases, chosen, untrained, settings), settings)
-    return _judgement("token", cases, found, settings)
-
-
-def _drawn(causes: Causes, behaviors: Sequence[Behavior], settings: JudgeSettings) -> _Case:
+def drawn(causes: Causes, behaviors: Sequence[Behavior], settings: JudgeSettings) -> Case:
     """Random removals, measured. A short prompt has fewer different ones than are drawn."""
     keep = random_subsets(
         len(causes.causes), settings.subsets, share=settings.keep_share, seed=settings.seed
     )
-    return _Case(causes, tuple(behaviors), keep, causes.measure(behaviors, keep))
+    return Case(causes, tuple(behaviors), keep, causes.measure(behaviors, keep))
 
 
-def _judgement(
-    kind: Kind, cases: Sequence[_Case], rows: Sequence[Judged], settings: JudgeSettings
+def judgement(
+    kind: Kind, cases: Sequence[Case], rows: Sequence[Judged], settings: JudgeSettings
 ) -> Judgement:
+    """The table of methods that were judged by random removals drawn on the spot."""
     how = {
         **cases[0].causes.describe(),
         "share": settings.keep_share,
@@ -306,8 +285,8 @@ def _named(methods: Sequence[str] | None) -> dict[str, Method]:
     return methods_named("document", methods)
 
 
-def _judge(
-    cases: Sequence[_Case],
+def judge(
+    cases: Sequence[Case],
     methods: Mapping[str, Method],
     before: Sequence[Causes] | None,
     settings: JudgeSettings,
@@ -339,9 +318,7 @@ def _judge(
     return rows
 
 
-def _given(
-    one: Scores, case: _Case, blind: Mapping[str, Scores], settings: JudgeSettings
-) -> Judged:
+def _given(one: Scores, case: Case, blind: Mapping[str, Scores], settings: JudgeSettings) -> Judged:
     """Scores from elsewhere, judged by the same lines."""
     known, sanity = one.about(case.behaviors), {}
     if settings.sanity:
@@ -360,13 +337,13 @@ def _given(
     )
 
 
-def _scored(method: Method, causes: Sequence[Causes], cases: Sequence[_Case]) -> tuple[Scores, ...]:
+def _scored(method: Method, causes: Sequence[Causes], cases: Sequence[Case]) -> tuple[Scores, ...]:
     pairs = zip(causes, cases, strict=True)
     return tuple(method.score(each, case.behaviors, case.judged) for each, case in pairs)
 
 
 def _cross_fitted(
-    method: Method, cases: Sequence[_Case], settings: JudgeSettings
+    method: Method, cases: Sequence[Case], settings: JudgeSettings
 ) -> list[Float[np.ndarray, "behavior judged"]]:
     """What is predicted of each subset by scores that were fitted to other subsets."""
     predicted = []
@@ -382,7 +359,7 @@ def _cross_fitted(
 
 
 def _sums(
-    scores: Iterable[Scores], cases: Sequence[_Case]
+    scores: Iterable[Scores], cases: Sequence[Case]
 ) -> list[Float[np.ndarray, "behavior judged"]]:
     """What scores predict of every subset."""
     predicted = []
@@ -400,17 +377,17 @@ def _sums(
 
 def _agree(
     predicted: Sequence[Float[np.ndarray, "behavior judged"]],
-    cases: Sequence[_Case],
+    cases: Sequence[Case],
     settings: JudgeSettings,
 ) -> Agreement:
     measured = np.concatenate([case.measured for case in cases])
     return agreement(np.concatenate(predicted), measured, settings.resampling)
 
 
-def _compared(rows: Sequence[Judged], settings: JudgeSettings) -> list[Judged]:
+def compared(rows: Sequence[Judged], settings: JudgeSettings) -> list[Judged]:
     """Say of each method whether it beats the best look-up."""
     base = max(
-        (row for row in rows if row.method in BASELINES),
+        (row for row in rows if row.method in {*BASELINES, *TOKEN_BASELINES}),
         key=lambda row: row.agreement.lds,
         default=None,
     )
@@ -418,7 +395,7 @@ def _compared(rows: Sequence[Judged], settings: JudgeSettings) -> list[Judged]:
         return list(rows)
     return [
         row
-        if row.method in BASELINES
+        if row.method in {*BASELINES, *TOKEN_BASELINES}
         else replace(
             row,
             behind=base.method if row.agreement.lds < base.agreement.lds else None,

@@ -14,12 +14,16 @@ from jaxtyping import Bool
 from whence.attribution import (
     InfluenceSettings,
     TrakSettings,
+    attention_rollout,
     attribution_patching,
     bm25,
+    by_position,
     coar,
+    context_length_probing,
     datamodel,
     ekfac,
     embedding,
+    embedding_norm,
     exact_spans,
     gauss_newton,
     gradient_similarity,
@@ -30,11 +34,13 @@ from whence.attribution import (
     lime,
     permutation_shapley,
     random_order,
+    smooth_grad,
     source,
     spread,
     through_run,
     tracin,
     trak,
+    value_flow,
 )
 from whence.core import Behavior, Kind, Scores
 from whence.core.errors import MethodError
@@ -166,7 +172,14 @@ _TOKENS = {
     **_ANY_FORWARD,
     "lime": Method(lambda i, b, _: lime(i, b)),
     "gradient-x-input": Method(lambda i, b, _: gradient_x_input(_tokens(i), b)),
+    "smooth-grad": Method(lambda i, b, _: smooth_grad(_tokens(i), b)),
     "integrated-gradients": Method(lambda i, b, _: integrated_gradients(_tokens(i), b)),
+    "context-length": Method(lambda i, b, _: context_length_probing(i, b)),
+    "attention-rollout": Method(lambda i, b, _: attention_rollout(_tokens(i), b)),
+    "value-flow": Method(lambda i, b, _: value_flow(_tokens(i), b)),
+    "embedding-norm": Method(lambda i, b, _: embedding_norm(_tokens(i), b)),
+    "last-first": Method(lambda i, b, _: by_position(b, i.causes), reads=False),
+    "first-first": Method(lambda i, b, _: by_position(b, i.causes, last=False), reads=False),
     "random": _RANDOM,
 }
 

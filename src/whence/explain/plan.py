@@ -9,15 +9,23 @@ record, and can be handed in again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from math import isfinite
-from typing import Any, Literal, TypeGuard, get_args
+from typing import Any, TypeGuard
 
 from whence.attribution import spread
 from whence.core import KINDS, Kind
 from whence.core.errors import PlanError
 from whence.explain.calibration import load_slopes
+from whence.explain.plan_rules import (
+    PLANNED,
+    Baseline,
+    Removal,
+    Replacement,
+    Unit,
+    as_tuples,
+    check_fields,
+)
 from whence.training import Run
 from whence.verification import FEWEST_CONTROLS
 
@@ -36,109 +44,6 @@ _SCORING_PASSES = 1.5
 _BATCH_TOKENS = 2048
 # The derivative through the run, in trainings: once, and for each further behavior.
 _THROUGH_RUN = (2.6, 1.2)
-PLANNED = ("through-run", "tracin", "bm25", "exact-spans")
-"""Methods whose sets a budget may remove; those of scores from elsewhere always are."""
-
-Replacement = Literal["mean", "zero", "other"]
-Unit = Literal["token", "word"]
-Removal = Literal["drop", "drop-keep-positions", "replace"]
-
-
-def _count(value: object) -> bool:
-    return type(value) is int and value >= 1
-
-
-def _each(fits: Callable[[Any], bool]) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, tuple) and all(fits(each) for each in value)
-
-
-def _whole(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _whole_up_to(most: int) -> Callable[[object], bool]:
-    return lambda value: type(value) is int and 0 <= value <= most
-
-
-def _slope(value: object) -> bool:
-    if not (isinstance(value, tuple) and len(value) == 2):
-        return False
-    method, slope = value
-    return isinstance(method, str) and isinstance(slope, int | float) and isfinite(slope)
-
-
-_Rule = tuple[tuple[str, ...], Callable[[Any], bool], str]
-
-# What each field of a plan must be; a plan may come from a file that anybody wrote.
-_RULES: tuple[_Rule, ...] = (
-    (
-        ("by",),
-        lambda v: bool(v) and _each(lambda k: k in KINDS)(v),
-        f"one or more of {', '.join(KINDS)}",
-    ),
-    (("unit",), lambda v: v in get_args(Unit), f"one of {', '.join(get_args(Unit))}"),
-    (("removal",), lambda v: v in get_args(Removal), f"one of {', '.join(get_args(Removal))}"),
-    (
-        ("replacement",),
-        lambda v: v in get_args(Replacement),
-        f"one of {', '.join(get_args(Replacement))}",
-    ),
-    (
-        ("components",),
-        _each(lambda u: u in ("head", "mlp", "layer", "stream")),
-        "some of head, mlp, layer, stream",
-    ),
-    (
-        ("groups",),
-        lambda v: isinstance(v, str) and (v in ("", "near-duplicates") or v[:6] == "field:"),
-        "near-duplicates or field:NAME",
-    ),
-    (
-        ("tested",),
-        _each(lambda m: m in PLANNED),
-        f"methods out of {', '.join(PLANNED)}",
-    ),
-    (("embedding",), lambda v: isinstance(v, bool), "true or false"),
-    (("through_run",), lambda v: v is None or isinstance(v, bool), "true, false or null"),
-    (("integrate",), _whole_up_to(16), "a whole number from 0 to 16"),
-    (("slopes",), _each(_slope), "pairs of a method and nats per unit"),
-    (("checkpoints",), _each(_count), "steps above 0"),
-    (("seeds",), _each(_whole), "whole numbers, 0 or more"),
-    (("seed",), _whole, "a whole number, 0 or more"),
-    (("other_prompt", "encoder"), lambda v: v is None or isinstance(v, str), "a text"),
-    (
-        (
-            "integrated_steps",
-            "references",
-            "top_documents",
-            "top_components",
-            "top_tokens",
-            "shown",
-            "controls",
-            "batch_size",
-            "rows",
-        ),
-        _count,
-        "a whole number, at least 1",
-    ),
-)
-
-
-def _check(values: Mapping[str, Any]) -> None:
-    """Hold fields of a plan against their rules."""
-    for names, fits, expected in _RULES:
-        for name in names:
-            if name in values and not fits(values[name]):
-                raise PlanError(
-                    f"plan.{name}",
-                    expected=expected,
-                    got=repr(values[name]),
-                    fix="Correct it, or leave it out for the default.",
-                )
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +52,15 @@ class Plan:
 
     Attributes:
         by: kinds of cause.
-        unit: what a token cause is: "token" or "word".
+        unit: what a token cause is: "token", "word", "sentence", "demonstration", "turn", or
+            "span" for those that are given.
+        spans: characters [start, end) of the prompt, for the unit "span".
+        separator: what stands between demonstrations; None means that it is found.
         removal: how tokens are taken away.
+        neutral: the token that stands there, for "replace" and "mask"; None means the tokenizer's.
+        draws: how often tokens are drawn, for "sample" and "sample-ngrams".
         integrated_steps: gradients along the path of integrated gradients.
+        baseline: where that path begins: "mean", "zero" or "neutral".
         groups: how documents are put together into causes: "" for each alone, "near-duplicates"
             (each of the others alone), or "field:NAME" for the values of a metadata field.
         components: units of components: "head", "mlp", "layer", "stream"; empty for heads and MLPs,
@@ -182,8 +93,13 @@ class Plan:
 
     by: tuple[Kind, ...] = KINDS
     unit: Unit = "token"
+    spans: tuple[tuple[int, int], ...] = ()
+    separator: str | None = None
     removal: Removal = "drop"
+    neutral: str | None = None
+    draws: int = 4
     integrated_steps: int = 32
+    baseline: Baseline = "mean"
     groups: str = ""
     components: tuple[str, ...] = ()
     replacement: Replacement = "mean"
@@ -207,7 +123,14 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check({field.name: getattr(self, field.name) for field in fields(self)})
+        check_fields({field.name: getattr(self, field.name) for field in fields(self)})
+        if (self.unit == "span") != bool(self.spans):
+            raise PlanError(
+                "--spans",
+                expected="spans together with the unit 'span', or neither",
+                got=f"{len(self.spans)} spans with the unit {self.unit!r}",
+                fix="Give --spans FILE alone; it chooses the unit.",
+            )
         if (self.replacement == "other") != (self.other_prompt is not None):
             raise PlanError(
                 "--other-prompt",
@@ -219,7 +142,8 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """The record of this plan."""
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        return {**plain, "slopes": [list(pair) for pair in self.slopes]}
+        pairs = {name: [list(pair) for pair in plain[name]] for name in ("slopes", "spans")}
+        return {**plain, **pairs}
 
     @classmethod
     def from_json(cls, record: Any) -> Plan:
@@ -244,8 +168,8 @@ class Plan:
                 got=", ".join(unknown),
                 fix="Use the plan of a record that this version of Whence wrote.",
             )
-        values = {name: _tuples(value) for name, value in found.items()}
-        _check(values)  # before they are used: the file may be anybody's
+        values = {name: as_tuples(value) for name, value in found.items()}
+        check_fields(values)  # before they are used: the file may be anybody's
         return cls(**values)
 
 

@@ -16,7 +16,8 @@ from whence.core import KINDS
 Record = Mapping[str, Any]
 
 BASELINES = frozenset(
-    {"random", "bm25", "exact-spans", "embedding", "sentences", "attention", "position"}
+    {"random", "bm25", "exact-spans", "embedding", "sentences"}
+    | {"attention-rollout", "value-flow", "last-first", "first-first", "embedding-norm"}
 )
 """Look-ups and orders that every method stands beside, and that none may hide behind."""
 

@@ -187,6 +187,8 @@ def _cause(subject: Subject, cause: Cause, behavior: Behavior) -> dict[str, Any]
         record["head"] = int(part[1:]) if part[:1] == "H" else None
     else:
         record["position"] = finite(cause.size)
+        if cause.members != (cause.id,):
+            record["members"] = list(cause.members)
     return record
 
 

@@ -4,7 +4,9 @@ interface     what every intervention offers
 components    heads, MLPs and layers, by replacing activations
 edges         what goes from one component to another, by replacing it on its way
 documents     training documents, by replaying a recorded run without them
-tokens        the prompt's tokens, words and spans, by dropping or replacing them
+tokens        the prompt's tokens, by dropping, hiding or replacing them
+units         what a prompt is cut into: words, sentences, turns, ...
+drawing       tokens drawn from a language model into the gaps
 bank          a run trained again on many random subsets, kept
 divergence    how far the whole prediction moves, in place of one behavior's value
 subsets       drawing random subsets
@@ -33,7 +35,7 @@ from whence.interventions.interface import Intervention, check_keep, keep_withou
 from whence.interventions.listeners import direct_parts
 from whence.interventions.memory import Sweep, sweep_within
 from whence.interventions.subsets import Sizes, random_subsets
-from whence.interventions.tokens import Tokens
+from whence.interventions.tokens import Tokens, neutral_token
 from whence.interventions.watched import Watched
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "document_text",
     "keep_without",
     "make_bank",
+    "neutral_token",
     "open_bank",
     "random_subsets",
     "sweep_within",

@@ -1,35 +1,44 @@
-"""Tokens of a prompt, taken away by dropping or replacing them.
+"""Tokens of a prompt, taken away by dropping, hiding or replacing them.
 
     drop                   the rest moves together; positions are 0, 1, 2, ... again
     drop-keep-positions    the rest stays at its positions, with gaps (attention with a sliding
                            window still counts the tokens that are left)
-    replace                a neutral token stands in their place
+    mask                   padding stands in their places, which the attention mask hides (a
+                           sliding window counts them)
+    replace                a neutral token stands in their place, seen by the others
+    sample                 tokens drawn from the model's own predictions stand there; the value
+                           is the mean over several draws
+    sample-ngrams          the same, drawn from the n-gram model of a corpus
 
-Causes are the prompt's tokens ("T5", counted with special tokens), its words ("W2": runs
-without blanks) or spans of characters that the user gives ("S0"), in groups if wanted. Tokens
-that the tokenizer adds by itself are there and stay there, and are no causes. The target
-keeps the tokens that it has behind the whole prompt.
+Causes are the prompt's tokens, words, sentences, demonstrations, turns, or spans of characters that
+the user gives (see `units`), in groups if wanted. Tokens that the tokenizer adds by itself are
+there and stay there, and are no causes. The target keeps the tokens that it has behind the whole
+prompt.
 
-The three removals answer different questions, so each result names its own: dropping
-changes what stands next to what, replacing puts another word there.
+The removals answer different questions, so each result names its own: dropping changes what stands
+next to what, replacing puts another word there, drawing asks what the model would do without
+knowing what stood there.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from whence.core import Behavior, Cause, Kind
+from whence.core import Behavior, Kind
 from whence.core.errors import BehaviorError, InterventionError
+from whence.corpus import NgramModel
+from whence.interventions.drawing import Propose, draw, ngram_predictions, own_predictions
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
-from whence.models import BATCH_SIZE, EncodedPrompt, Model, Row, encode, encode_prompt, rows_of
+from whence.interventions.units import Unit, prompt_causes
+from whence.models import BATCH_SIZE, Model, Row, encode, encode_prompt, rows_of
 
-REMOVALS = ("drop", "drop-keep-positions", "replace")
+REMOVALS = ("drop", "drop-keep-positions", "mask", "replace", "sample", "sample-ngrams")
+DRAWS = 4
 
 
 class Tokens:
@@ -50,9 +59,13 @@ class Tokens:
         model: Model,
         prompt: str,
         *,
-        unit: str | Sequence[tuple[int, int]] = "token",
+        unit: Unit = "token",
+        separator: str | None = None,
         removal: str = "drop",
         replacement: str | int | None = None,
+        ngrams: NgramModel | None = None,
+        draws: int = DRAWS,
+        seed: int = 0,
         groups: Mapping[str, Sequence[str]] | None = None,
         batch_size: int = BATCH_SIZE,
     ) -> None:
@@ -61,34 +74,41 @@ class Tokens:
         Args:
             model: the model.
             prompt: the prompt.
-            unit: "token", "word", or spans of the prompt's characters [start, end); a token
-                belongs to a span that covers any of its characters.
+            unit: "token", "word", "sentence", "demonstration", "turn", or spans of the prompt's
+                characters [start, end); a token belongs to a span that covers any of its
+                characters.
+            separator: for demonstrations: what stands between them; found when not given.
             removal: what becomes of a token that is taken away.
             replacement: for "replace": a token's number or text; by default the tokenizer's
                 mask, unknown, padding or end token, whichever it has first.
+            ngrams: for "sample-ngrams": of a corpus with the model's tokenizer.
+            draws: for the two kinds of drawing: how often; values are means over them.
+            seed: of the draws.
             groups: name -> ids of causes of this unit.
             batch_size: rows in one forward pass.
 
         Raises:
             InterventionError: an unknown unit or removal, a span outside of the prompt or
-                without a token, a replacement that is not one token, an unknown id in a group.
+                without a token, a replacement that is not one token, an unknown id in a group,
+                nothing that the prompt could be cut at, no n-gram model to draw from.
             BehaviorError: the prompt has no token at all.
         """
-        if removal not in REMOVALS:
-            raise InterventionError(
-                "removal",
-                expected=f"one of {', '.join(REMOVALS)}",
-                got=repr(removal),
-                fix="Say what becomes of a token that is taken away.",
-            )
+        _check(removal, replacement, ngrams, draws)
         self.model = model
         self.prompt = prompt
         self.removal = removal
         self.unit = unit if isinstance(unit, str) else "span"
+        self.draws = draws if removal.startswith("sample") else 1
+        self.seed = seed
         self.batch_size = batch_size
+        self._separator = separator
+        self._ngrams = ngrams
         self._encoded = encode_prompt(model, prompt)
-        self._neutral = _neutral(model, replacement) if removal == "replace" else None
-        singles = _causes(self._encoded, unit)
+        self._neutral = (
+            neutral_token(model, replacement) if removal in {"replace", "mask"} else None
+        )
+        self._propose = _proposer(model, removal, ngrams, batch_size)
+        singles = prompt_causes(model.tokenizer, self._encoded, unit, separator)
         if not singles:
             raise InterventionError(
                 "unit",
@@ -100,13 +120,42 @@ class Tokens:
         names = [f"T{i}" for i in range(len(self._encoded.ids))]
         self._table = membership(self.causes, names)
 
+    def recut(self, prompt: str, spans: Sequence[tuple[int, int]]) -> Tokens:
+        """Spans of another prompt as causes, taken away in the same way.
+
+        Args:
+            prompt: the other prompt.
+            spans: of its characters.
+
+        Raises:
+            InterventionError: as when it is made.
+        """
+        return Tokens(
+            self.model,
+            prompt,
+            unit=spans,
+            removal=self.removal,
+            replacement=self._neutral,
+            ngrams=self._ngrams,
+            draws=self.draws,
+            seed=self.seed,
+            batch_size=self.batch_size,
+        )
+
     def describe(self) -> dict[str, Any]:
         """How tokens are taken away; everything that can change a number."""
+        drawn: dict[str, Any] = {}
+        if self._propose is not None:
+            drawn = {"draws": self.draws, "seed": self.seed}
+        if self._ngrams is not None:
+            drawn["ngrams"] = {k: self._ngrams.record[k] for k in ("corpus", "order")}
         return {
             "kind": self.kind,
             "removal": self.removal,
             "replacement": self._neutral,
+            **drawn,
             "unit": self.unit,
+            "separator": self._separator,
             "prompt": self.prompt,
             "causes": {cause.id: list(cause.members) for cause in self.causes},
             **about_passes(self.model, self.batch_size),
@@ -144,20 +193,37 @@ class Tokens:
                 )
         encoded = [encode(self.model, behavior) for behavior in behaviors]
         stays = kept_singles(keep, self._table)
+        drawn = self._drawn(stays)
 
         def rows(behavior: int, subset: int) -> tuple[Row, ...]:
-            ids, positions = self._without(stays[subset])
-            return rows_of(encoded[behavior], ids, positions)
+            number, turn = divmod(subset, self.draws)
+            if drawn is not None:
+                return rows_of(encoded[behavior], drawn[number][turn])
+            return rows_of(encoded[behavior], *self._without(stays[number]))
 
-        return measured(
-            self.model, len(behaviors), keep, rows, batch_size=self.batch_size, value=value
-        )
+        every = np.repeat(keep, self.draws, axis=0)
+        found = measured(
+            self.model, len(behaviors), every, rows, batch_size=self.batch_size, value=value
+        ).reshape(len(behaviors), len(keep), self.draws)
+        # One draw stands for all where nothing was drawn; a mean would cost the last bit.
+        values: Float[np.ndarray, "behavior subset"]
+        values = np.where(keep.all(axis=1), found[..., 0], found.mean(axis=2))
+        return values
 
-    def _without(self, stays: Bool[np.ndarray, " token"]) -> tuple[list[int], list[int] | None]:
-        """The prompt's tokens after a removal, and their positions where those have gaps."""
+    def _drawn(self, stays: Bool[np.ndarray, "subset token"]) -> list[list[tuple[int, ...]]] | None:
+        """The prompts with other tokens drawn into the gaps."""
+        if self._propose is None:
+            return None
+        return draw(self._encoded.ids, stays, self._propose, draws=self.draws, seed=self.seed)
+
+    def _without(
+        self, stays: Bool[np.ndarray, " token"]
+    ) -> tuple[list[int], list[int] | None, list[int]]:
+        """The prompt's tokens after a removal, their positions if those have gaps, the unseen."""
         ids = self._encoded.ids
-        if self._neutral is not None:
-            return [t if s else self._neutral for t, s in zip(ids, stays, strict=True)], None
+        if self.removal == "replace":
+            assert self._neutral is not None
+            return [t if s else self._neutral for t, s in zip(ids, stays, strict=True)], None, []
         left = [int(i) for i in np.flatnonzero(stays)]
         if not left:
             raise InterventionError(
@@ -166,70 +232,64 @@ class Tokens:
                 got=f"all {len(ids)} tokens taken away, and a tokenizer without a start token",
                 fix='Keep one of them, or choose removal="replace".',
             )
+        if self.removal == "mask":
+            assert self._neutral is not None
+            padded = [t if s else self._neutral for t, s in zip(ids, stays, strict=True)]
+            return padded, None, [int(i) for i in np.flatnonzero(~stays)]
         positions = [*left, len(ids)] if self.removal == "drop-keep-positions" else None
-        return [ids[i] for i in left], positions
+        return [ids[i] for i in left], positions, []
 
 
-def _causes(prompt: EncodedPrompt, unit: str | Sequence[tuple[int, int]]) -> tuple[Cause, ...]:
-    """The prompt's tokens, words or spans."""
-    if unit == "token":
-        return tuple(
-            Cause("token", f"T{i}", prompt.text[slice(*span)], (), "token", float(i))
-            for i, span in enumerate(prompt.spans)
-            if span is not None
-        )
-    if unit == "word":
-        return _words(prompt)
-    if isinstance(unit, str):
+def _check(
+    removal: str, replacement: str | int | None, ngrams: NgramModel | None, draws: int
+) -> None:
+    """Complain about settings that do not go together."""
+    if removal not in REMOVALS:
         raise InterventionError(
-            "unit",
-            expected="token, word, or a list of spans (start, end) of characters",
-            got=repr(unit),
-            fix="Say what a cause is.",
+            "removal",
+            expected=f"one of {', '.join(REMOVALS)}",
+            got=repr(removal),
+            fix="Say what becomes of a token that is taken away.",
         )
-    causes = []
-    for number, (start, end) in enumerate(unit):
-        members = [
-            f"T{i}"
-            for i, span in enumerate(prompt.spans)
-            if span is not None and span[0] < end and start < span[1]
-        ]
-        if not members or start < 0 or end > len(prompt.text) + len(prompt.blanks):
-            raise InterventionError(
-                f"span {(start, end)}",
-                expected=f"characters of the prompt, between 0 and {len(prompt.text)}",
-                got="a span without a token" if not members else "a span that leaves it",
-                fix="Count characters from 0; the end is not included.",
-            )
-        causes.append(_of_tokens(f"S{number}", prompt.text[start:end], members, "span"))
-    return tuple(causes)
+    if (ngrams is not None) != (removal == "sample-ngrams"):
+        raise InterventionError(
+            "ngrams",
+            expected='an n-gram model together with the removal "sample-ngrams", or neither',
+            got=f"{'one' if ngrams is not None else 'none'} with the removal {removal!r}",
+            fix="Fit one with whence.corpus.ngram_model(corpus).",
+        )
+    if replacement is not None and removal not in {"replace", "mask"}:
+        raise InterventionError(
+            "replacement",
+            expected='the removal "replace" or "mask", in which a token stands there',
+            got=f"{replacement!r} with the removal {removal!r}",
+            fix="Leave one of the two out.",
+        )
+    if draws < 1:
+        raise InterventionError(
+            "draws", expected="at least 1", got=str(draws), fix="Leave it out for 4."
+        )
 
 
-def _words(prompt: EncodedPrompt) -> tuple[Cause, ...]:
-    """Runs without blanks; a token belongs to the word of its first character that is none."""
-    words = [match.span() for match in re.finditer(r"\S+", prompt.text)]
-    members: list[list[str]] = [[] for _ in words]
-    for i, span in enumerate(prompt.spans):
-        if span is None:
-            continue
-        inside = prompt.text[slice(*span)]
-        first = span[0] + len(inside) - len(inside.lstrip())
-        # A token of blanks alone goes with the word behind it.
-        number = next((k for k, (_, end) in enumerate(words) if first < end), len(words) - 1)
-        members[number].append(f"T{i}")
-    found = [(words[k], own) for k, own in enumerate(members) if own]
-    return tuple(
-        _of_tokens(f"W{k}", prompt.text[start:end], own, "word")
-        for k, ((start, end), own) in enumerate(found)
-    )
+def _proposer(
+    model: Model, removal: str, ngrams: NgramModel | None, batch_size: int
+) -> Propose | None:
+    if ngrams is not None:
+        return ngram_predictions(model, ngrams)
+    return own_predictions(model, batch_size) if removal == "sample" else None
 
 
-def _of_tokens(name: str, text: str, members: Sequence[str], stratum: str) -> Cause:
-    return Cause("token", name, text, tuple(members), stratum, float(members[0][1:]))
+def neutral_token(model: Model, replacement: str | int | None = None) -> int:
+    """The token that stands in the place of another.
 
+    Args:
+        model: the model.
+        replacement: its number or text; None means the tokenizer's mask, unknown, padding or end
+            token, whichever it has first.
 
-def _neutral(model: Model, replacement: str | int | None) -> int:
-    """The token that stands in the place of another."""
+    Raises:
+        InterventionError: that is not one token, or there is none.
+    """
     tokenizer = model.tokenizer
     if replacement is None:
         names = ("mask_token_id", "unk_token_id", "pad_token_id", "eos_token_id")

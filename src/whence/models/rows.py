@@ -63,18 +63,21 @@ class Row:
         positions: the position of each token.
         prompt: how many of them are the prompt's.
         scores: what is read.
+        unseen: places that the attention mask hides from all others.
     """
 
     ids: tuple[int, ...]
     positions: tuple[int, ...]
     prompt: int
     scores: tuple[Score, ...]
+    unseen: tuple[int, ...] = ()
 
 
 def rows_of(
     encoded: EncodedBehavior,
     prompt_ids: Sequence[int] | None = None,
     positions: Sequence[int] | None = None,
+    unseen: Sequence[int] = (),
 ) -> tuple[Row, ...]:
     """The rows whose values add up to a behavior's value.
 
@@ -83,27 +86,36 @@ def rows_of(
         prompt_ids: tokens that stand in the place of the prompt's, for example fewer.
         positions: positions of those tokens and of the first one after them; 0, 1, 2, ...
             when not given.
+        unseen: places of those tokens that the attention mask hides; the continuation is then
+            predicted from the last one that is seen.
     """
     prompt = encoded.prompt_ids if prompt_ids is None else tuple(prompt_ids)
     places = range(len(prompt) + 1) if positions is None else positions
-    rows = [_row(prompt, places, encoded.target_ids, +1)]
+    hidden = tuple(unseen)
+    rows = [_row(prompt, places, encoded.target_ids, +1, hidden)]
     if encoded.foil_ids is not None:
-        foil = _row(prompt, places, encoded.foil_ids, -1)
+        foil = _row(prompt, places, encoded.foil_ids, -1, hidden)
         long, short = sorted((rows[0], foil), key=lambda row: -len(row.ids))
         if long.ids[: len(short.ids)] == short.ids:  # one forward pass answers both
             scores = rows[0].scores + foil.scores
-            return (Row(long.ids, long.positions, long.prompt, scores),)
+            return (Row(long.ids, long.positions, long.prompt, scores, hidden),)
         rows.append(foil)
     return tuple(rows)
 
 
 def _row(
-    prompt: tuple[int, ...], places: Sequence[int], continuation: tuple[int, ...], sign: int
+    prompt: tuple[int, ...],
+    places: Sequence[int],
+    continuation: tuple[int, ...],
+    sign: int,
+    unseen: tuple[int, ...],
 ) -> Row:
     ids = prompt + continuation[:-1]
     after = range(places[len(prompt)], places[len(prompt)] + len(continuation) - 1)
-    scores = (Score(len(prompt) - 1 + i, t, sign) for i, t in enumerate(continuation))
-    return Row(ids, (*places[: len(prompt)], *after), len(prompt), tuple(scores))
+    last = max(i for i in range(len(prompt)) if i not in unseen)
+    reads = (last, *range(len(prompt), len(ids)))
+    scores = tuple(Score(i, t, sign) for i, t in zip(reads, continuation, strict=True))
+    return Row(ids, (*places[: len(prompt)], *after), len(prompt), scores, unseen)
 
 
 def plan(lengths: Sequence[int], batch_size: int) -> list[Int[np.ndarray, " row"]]:
@@ -213,7 +225,7 @@ def distributions(
         _check_positions(model, rows)
     logits = model.module(
         **what,
-        attention_mask=torch.ones(len(rows), width, dtype=torch.long, device=device),
+        attention_mask=_mask(rows, width, device),
         logits_to_keep=torch.tensor(kept, dtype=torch.long, device=device),
         use_cache=False,
     ).logits
@@ -231,3 +243,10 @@ def _check_positions(model: Model, rows: Sequence[Row]) -> None:
             got="one that counts them itself",
             fix="Let the tokens behind a removed one move up, or replace it.",
         )
+
+
+def _mask(rows: Sequence[Row], width: int, device: torch.device) -> Int[Tensor, "row position"]:
+    mask = torch.ones(len(rows), width, dtype=torch.long, device=device)
+    for i, row in enumerate(rows):
+        mask[i, list(row.unseen)] = 0
+    return mask

@@ -8,6 +8,7 @@
     curves      how much of a behavior the first few causes carry, alone and when missing
     circuits    is a set of causes faithful, complete and minimal
     recall      the causes that are known to matter
+randomised  do scores change when the model's weights are dealt out anew
 
 The room never imports `attribution`: the judge does not know the method.
 """
@@ -24,7 +25,15 @@ from whence.verification.agreement import (
 )
 from whence.verification.circuits import Circuit, circuit
 from whence.verification.claims import Claim, set_claims, single_claims
-from whence.verification.curves import SIZES, Curve, baseline_scores, curve
+from whence.verification.curves import (
+    AREAS,
+    EVEN_SIZES,
+    SIZES,
+    Curve,
+    baseline_scores,
+    curve,
+    pooled_curve,
+)
 from whence.verification.judge import (
     FEWEST_CONTROLS,
     Trial,
@@ -36,15 +45,20 @@ from whence.verification.judge import (
     prepare,
     verify,
 )
+from whence.verification.randomised import BLIND, Cascade, cascade, randomised
 from whence.verification.recall import recall_at_planted
 from whence.verification.removal import SHARES, Rise, loss_rise
 
 __all__ = [
+    "AREAS",
+    "BLIND",
+    "EVEN_SIZES",
     "FEWEST_CONTROLS",
     "FEWEST_SUBSETS",
     "SHARES",
     "SIZES",
     "Agreement",
+    "Cascade",
     "Circuit",
     "Claim",
     "Curve",
@@ -54,6 +68,7 @@ __all__ = [
     "VerifySettings",
     "agreement",
     "baseline_scores",
+    "cascade",
     "circuit",
     "curve",
     "decide",
@@ -62,9 +77,11 @@ __all__ = [
     "lead",
     "linear_datamodeling_score",
     "loss_rise",
+    "pooled_curve",
     "predicted_sums",
     "prediction_interval",
     "prepare",
+    "randomised",
     "recall_at_planted",
     "set_claims",
     "shuffled",

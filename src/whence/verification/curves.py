@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -45,10 +45,16 @@ from whence.interventions import Intervention
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Shares of the causes, as in MIB."""
 
+EVEN_SIZES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Shares for causes that are few, such as the words of a prompt."""
+
 BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Shares for sufficiency and comprehensiveness, as in ERASER."""
 
 Order = Literal["score", "magnitude"]
+Area = Literal["cpr", "cmd", "insertion", "deletion", "sufficiency", "comprehensiveness"]
+AREAS: tuple[Area, ...] = ("insertion", "deletion", "sufficiency", "comprehensiveness")
+"""What is told of tokens."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -58,7 +64,7 @@ class Curve:
     Attributes:
         method: whose order.
         sizes: shares of the causes.
-        counts: how many causes that is.
+        counts: how many causes that is; where behaviors have causes of their own, on average.
         kept: nats, behaviors by sizes, only the first causes staying.
         removed: nats, only the first causes gone.
         everything: nats, nothing removed.
@@ -113,19 +119,52 @@ class Curve:
         """Nats lost when only the first causes go, mean over bins and behaviors."""
         return float((self.everything[:, None] - self.removed[:, self._bins()]).mean())
 
-    def interval(
-        self, area: Literal["cpr", "cmd", "deletion"], *, draws: int = 1000, seed: int = 0
-    ) -> tuple[float, float]:
+    def interval(self, area: Area, *, draws: int = 1000, seed: int = 0) -> tuple[float, float]:
         """95 % bootstrap percentiles of an area, behaviors drawn anew."""
-        rng = generator(seed, "curve", area)
-        found = []
-        for _ in range(draws):
-            chosen = rng.integers(len(self.kept), size=len(self.kept))
-            table = self.removed if area == "deletion" else self.kept
-            f = self._share(table, chosen)
-            found.append(np.trapezoid(np.abs(1 - f) if area == "cmd" else f, self.sizes))
-        low, high = np.percentile(found, [2.5, 97.5])
+        low, high = np.percentile(self._resampled(area, draws, seed), [2.5, 97.5])
         return float(low), float(high)
+
+    def lead(
+        self, other: Curve, area: Area, *, draws: int = 1000, seed: int = 0
+    ) -> tuple[float, float]:
+        """95 % interval of how far an area is above another order's, from the same draws.
+
+        Args:
+            other: of the same behaviors.
+            area: which.
+            draws: resamplings.
+            seed: of these.
+        """
+        ahead = self._resampled(area, draws, seed) - other._resampled(area, draws, seed)
+        low, high = np.percentile(ahead, [2.5, 97.5])
+        return float(low), float(high)
+
+    def to_json(self) -> dict[str, Any]:
+        """The curve, and its areas with their intervals."""
+        return {
+            "sizes": self.sizes.tolist(),
+            "kept": self.faithfulness.tolist(),
+            "removed": (1 - self.completeness).tolist(),
+            **{
+                area: {"value": getattr(self, area), "interval": list(self.interval(area))}
+                for area in AREAS
+            },
+        }
+
+    def _resampled(self, area: Area, draws: int, seed: int) -> Float[np.ndarray, " draw"]:
+        rng = generator(seed, "curve")
+        n = len(self.kept)
+        table = self.removed if area in {"deletion", "comprehensiveness"} else self.kept
+        found = np.empty(draws)
+        for draw in range(draws):
+            chosen = rng.integers(n, size=n)
+            if area in {"sufficiency", "comprehensiveness"}:
+                lost = self.everything[chosen, None] - table[chosen][:, self._bins()]
+                found[draw] = lost.mean()
+                continue
+            f = self._share(table, chosen)
+            found[draw] = np.trapezoid(np.abs(1 - f) if area == "cmd" else f, self.sizes)
+        return found
 
     def _share(
         self, table: Float[np.ndarray, "behavior size"], chosen: Int[np.ndarray, " n"]
@@ -162,6 +201,58 @@ def curve(
         MethodError: other causes; sizes outside (0, 1] or not ascending; removing everything
             changes nothing in sum.
     """
+    share = _checked_sizes(sizes)
+    if shared:
+        _check_causes(scores, intervention)
+        table = _table(scores, order)
+        counts = _counts(share, len(scores.causes))
+        found = _measured(table.mean(0), counts, intervention, scores.behaviors)
+        return _curve(scores.method, share, counts, found)
+    return pooled_curve([(scores, intervention)], sizes=sizes, order=order)
+
+
+def pooled_curve(
+    pairs: Sequence[tuple[Scores, Intervention]],
+    *,
+    sizes: Sequence[float] = EVEN_SIZES,
+    order: Order = "score",
+) -> Curve:
+    """One curve over behaviors that have causes of their own, as every prompt has its tokens.
+
+    Args:
+        pairs: scores of one method and what takes their causes away; each behavior has its own
+            order.
+        sizes: shares of the causes, ascending.
+        order: by score, supporters first, or by its magnitude.
+
+    Raises:
+        MethodError: as of `curve`.
+    """
+    share = _checked_sizes(sizes)
+    found, counts = [], []
+    for scores, intervention in pairs:
+        _check_causes(scores, intervention)
+        own = _counts(share, len(scores.causes))
+        counts.append(own)
+        for row, behavior in zip(_table(scores, order), scores.behaviors, strict=True):
+            found.append(_measured(row, own, intervention, [behavior]))
+    mean = np.round(np.array(counts, dtype=float).mean(axis=0)).astype(np.int64)
+    return _curve(pairs[0][0].method, share, mean, np.concatenate(found))
+
+
+def _table(scores: Scores, order: Order) -> Float[np.ndarray, "behavior cause"]:
+    table = scores.values if order == "score" else np.abs(scores.values)
+    found: Float[np.ndarray, "behavior cause"]
+    found = np.where(np.isfinite(scores.values), table, -np.inf)
+    return found
+
+
+def _counts(share: Float[np.ndarray, " size"], causes: int) -> Int[np.ndarray, " size"]:
+    counts: Int[np.ndarray, " size"] = np.maximum(1, np.round(share * causes)).astype(np.int64)
+    return counts
+
+
+def _check_causes(scores: Scores, intervention: Intervention) -> None:
     if [c.id for c in scores.causes] != [c.id for c in intervention.causes]:
         raise MethodError(
             f"scores of {scores.method}",
@@ -169,6 +260,9 @@ def curve(
             got=f"{len(scores.causes)} causes that differ",
             fix="Score the same causes that the intervention takes away.",
         )
+
+
+def _checked_sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
     share = np.array(sizes, dtype=float)
     if not len(share) or (np.diff(share) <= 0).any() or share[0] <= 0 or share[-1] > 1:
         raise MethodError(
@@ -177,17 +271,15 @@ def curve(
             got=str(tuple(sizes)),
             fix="Leave them out for those of MIB.",
         )
-    table = scores.values if order == "score" else np.abs(scores.values)
-    table = np.where(np.isfinite(scores.values), table, -np.inf)
-    counts = np.maximum(1, np.round(share * len(scores.causes))).astype(np.int64)
-    if shared:
-        found = _measured(table.mean(0), counts, intervention, scores.behaviors)
-    else:
-        parts = [
-            _measured(row, counts, intervention, [behavior])
-            for row, behavior in zip(table, scores.behaviors, strict=True)
-        ]
-        found = np.concatenate(parts)
+    return share
+
+
+def _curve(
+    method: str,
+    share: Float[np.ndarray, " size"],
+    counts: Int[np.ndarray, " size"],
+    found: Float[np.ndarray, "behavior subset"],
+) -> Curve:
     everything, nothing = found[:, 0], found[:, 1]
     if everything.sum() == nothing.sum():
         raise MethodError(
@@ -196,10 +288,8 @@ def curve(
             got="the same sum of values",
             fix="Choose behaviors that these causes have something to do with.",
         )
-    half = 2 + len(counts)
-    return Curve(
-        scores.method, share, counts, found[:, 2:half], found[:, half:], everything, nothing
-    )
+    half = 2 + len(share)
+    return Curve(method, share, counts, found[:, 2:half], found[:, half:], everything, nothing)
 
 
 def _measured(
@@ -213,7 +303,11 @@ def _measured(
     rank[np.argsort(-row, kind="stable")] = np.arange(len(row))
     first = rank[None] < counts[:, None]
     ends = np.array([[True], [False]]) & np.ones((1, len(row)), dtype=bool)
-    return intervention.measure(behaviors, np.concatenate([ends, first, ~first]))
+    # Of few causes, several shares are the same number.
+    keep, where = np.unique(np.concatenate([ends, first, ~first]), axis=0, return_inverse=True)
+    found: Float[np.ndarray, "behavior subset"]
+    found = intervention.measure(behaviors, keep)[:, where.reshape(-1)]
+    return found
 
 
 def baseline_scores(

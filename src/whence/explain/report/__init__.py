@@ -2,6 +2,7 @@
 
 page         the page: what is being explained, the summary, the sections in order
 prompt       the prompt, its tokens coloured by what they carry
+answer       a whole answer, each of its tokens by all that stands before it
 components   heads and MLPs by layer
 documents    the documents that methods name, with the stretches they share marked
 circuit      a circuit, as a page of its own

@@ -12,6 +12,7 @@ from whence.core.markup import Child, Markup, join, tag
 from whence.core.page import html_page
 from whence.core.records import writing
 from whence.explain.reading import Record, nats, probability, summary, visible
+from whence.explain.report.answer import answer_section
 from whence.explain.report.checks import checks_section
 from whence.explain.report.components import components_section
 from whence.explain.report.corpus import corpus_section
@@ -53,6 +54,7 @@ def render(record: Record) -> str:
     behavior = record["behavior"]
     sections = (
         prompt_section(record),
+        answer_section(record),
         components_section(record),
         documents_section(record),
         shaped_section(record),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from whence.core.markup import Child, Markup, join, tag
@@ -39,28 +40,49 @@ def prompt_section(record: Record) -> Markup | None:
     return section(
         "prompt",
         "In the prompt",
-        f"What each token carries, in nats: {how}.",
+        f"What each {_unit(record)} carries, in nats: {how}.",
         tag("p", _pieces(record, rows, largest), class_="tokens"),
         legend(largest) if largest else None,
-        details("Every token, predicted and measured", causes_table(ordered)),
+        details(f"Every {_unit(record)}, predicted and measured", causes_table(ordered)),
         details("Methods beside each other", side_by_side(methods, 5))
         if len(methods) > 1
         else None,
     )
 
 
+def _unit(record: Record) -> str:
+    return str((record.get("plan") or {}).get("unit") or "token")
+
+
 def _pieces(record: Record, rows: dict[str, dict[str, Any]], largest: float) -> list[Child]:
-    tokens = record["behavior"].get("tokens") or [r["cause"] for r in rows.values()]
-    listed = [t["id"] for t in tokens]
-    found = [rows[name]["cause"] for name in rows if name not in listed]
-    # Words and spans come as causes of their own, under other ids than the tokens'.
-    if not set(listed) & set(rows):
-        tokens, found = sorted(found, key=lambda c: c.get("start") or 0), []
     behavior = record["behavior"]
-    numbered = len(tokens) <= _NUMBERED
-    pieces: list[Child] = [_token(t, rows.get(t["id"]), largest, numbered) for t in tokens]
+    found = _runs(behavior, rows)
+    numbered = len(found) <= _NUMBERED
+    pieces: list[Child] = [_token(piece, row, largest, numbered) for piece, row in found]
     pieces.append(tag("span", tag("span", behavior.get("target") or "", class_="w"), class_="goal"))
     return pieces
+
+
+_Piece = tuple[dict[str, Any], dict[str, Any] | None]
+
+
+def _runs(behavior: Mapping[str, Any], rows: dict[str, dict[str, Any]]) -> list[_Piece]:
+    """Neighbouring tokens of one cause as one piece; what belongs to no cause stands between."""
+    tokens = behavior.get("tokens") or [r["cause"] for r in rows.values()]
+    owner: dict[str, dict[str, Any]] = {}
+    for row in rows.values():
+        for member in row["cause"].get("members") or (row["cause"]["id"],):
+            owner.setdefault(member, row)
+    found: list[_Piece] = []
+    for token in tokens:
+        own = owner.get(token["id"])
+        if own is not None and found and found[-1][1] is own:
+            found[-1][0]["text"] += token["text"]
+        else:
+            # A piece of several tokens is named by its cause.
+            name = token["id"] if own is None else own["cause"]["id"]
+            found.append(({**token, "id": name}, own))
+    return found
 
 
 def _token(
