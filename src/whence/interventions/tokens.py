@@ -54,6 +54,7 @@ class Tokens:
         removal: str = "drop",
         replacement: str | int | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
+        reuse: bool = True,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         """Make the tokens of a prompt removable.
@@ -67,6 +68,7 @@ class Tokens:
             replacement: for "replace": a token's number or text; by default the tokenizer's
                 mask, unknown, padding or end token, whichever it has first.
             groups: name -> ids of causes of this unit.
+            reuse: compute once what removals share from the start of the prompt on.
             batch_size: rows in one forward pass.
 
         Raises:
@@ -85,6 +87,7 @@ class Tokens:
         self.prompt = prompt
         self.removal = removal
         self.unit = unit if isinstance(unit, str) else "span"
+        self.reuse = reuse
         self.batch_size = batch_size
         self._encoded = encode_prompt(model, prompt)
         self._neutral = _neutral(model, replacement) if removal == "replace" else None
@@ -109,6 +112,7 @@ class Tokens:
             "unit": self.unit,
             "prompt": self.prompt,
             "causes": {cause.id: list(cause.members) for cause in self.causes},
+            "reuse": self.reuse,
             "batch_size": self.batch_size,
             "model": self.model.digest,
             "dtype": str(self.model.dtype),
@@ -153,7 +157,13 @@ class Tokens:
             return rows_of(encoded[behavior], ids, positions)
 
         return measured(
-            self.model, len(behaviors), keep, rows, batch_size=self.batch_size, value=value
+            self.model,
+            len(behaviors),
+            keep,
+            rows,
+            batch_size=self.batch_size,
+            value=value,
+            alike=self.reuse,
         )
 
     def _without(self, stays: Bool[np.ndarray, " token"]) -> tuple[list[int], list[int] | None]:
