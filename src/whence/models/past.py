@@ -32,7 +32,7 @@ def past_of(layers: KeysAndValues) -> DynamicCache:
     cache = DynamicCache()
     cache.layers = []
     for keys, values in layers:
-        layer = DynamicLayer()
+        layer: Any = DynamicLayer()  # type: ignore[no-untyped-call]  # transformers has no types
         layer.lazy_initialization(keys, values)
         layer.keys, layer.values = keys, values
         cache.layers.append(layer)
@@ -41,7 +41,8 @@ def past_of(layers: KeysAndValues) -> DynamicCache:
 
 def keys_and_values(past: DynamicCache) -> list[tuple[Keys, Keys]]:
     """What a cache holds, layer by layer."""
-    return [(layer.keys, layer.values) for layer in past.layers]
+    layers: list[Any] = past.layers
+    return [(layer.keys, layer.values) for layer in layers]
 
 
 def goes_on(module: nn.Module) -> bool:

@@ -100,9 +100,9 @@ def _in_pieces(
             parent = torch.from_numpy(node[going[first]]).to(model.device)
             past = past_of([(k[parent], v[parent]) for k, v in keys_and_values(past)])
         node[going] = number
-        heads = [rows[i] for i in going[first]]
-        found = _piece(model, heads, [rows[i] for i in going], number, (begin, end), past)
-        values[going] += found
+        heads = [rows[i] for i in going[first].tolist()]
+        chosen = [rows[i] for i in going.tolist()]
+        values[going] += _piece(model, heads, chosen, number, (begin, end), past)
         begin = end
     return values
 
