@@ -127,6 +127,54 @@ def test_a_pass_from_the_middle_is_the_whole_pass(name):
     assert (found[:, -1] == values(model, behaviors)).all()
 
 
+@pytest.mark.parametrize("replacement", ["zero", "mean", "other"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_pass_from_a_token_on_is_the_whole_pass(name, replacement):
+    model = small(name)
+    behaviors = [*BEHAVIORS, Behavior(OTHER, " don't fly", " do")]
+    n = len(encode(model, BEHAVIORS[0]).prompt_ids)
+    settings = {
+        "units": ("head", "mlp", "layer", "stream"),
+        "replacement": replacement,
+        "reference": TEXTS[:2],
+        "other_prompt": {PROMPT: OTHER, OTHER: PROMPT},
+        "positions": [-1, 1, n - 3, 4],
+        "apart": True,
+    }
+    reused, whole = (Components(model, reuse=reuse, **settings) for reuse in (True, False))
+    keep = np.random.default_rng(0).random((8, len(whole.causes))) < 0.95
+    keep = np.concatenate([keep, ~np.eye(len(whole.causes), dtype=bool), keep[:1] | True])
+    found, expected = (parts.measure(behaviors, keep) for parts in (reused, whole))
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert (found[:, -1] == values(model, behaviors)).all()
+
+
+def test_tokens_before_the_change_are_not_run():
+    model = Model(copy.deepcopy(small("llama").module), small("llama").tokenizer)
+    n = len(encode(model, BEHAVIORS[0]).prompt_ids)
+    parts = Components(model, replacement="zero", positions=[n - 2], apart=True)
+    ran = []
+    assert model.goes_on  # asked once, in passes of its own
+    for site in model.sites.layers:
+        site.mlp.register_forward_hook(lambda _, args, __: ran.append(args[0].shape[1]))
+    without(parts, [f"L1.H1@{n - 2}"], behaviors=BEHAVIORS[:1])
+    row = rows_of(encode(model, BEHAVIORS[0]))[0]
+    # The whole row once; then layers 1 and 2 from the token before the last on.
+    rest = len(row.ids) - (n - 2)
+    assert ran == [len(row.ids)] * 3 + [rest] * 2
+
+
+def test_too_much_to_keep_is_computed_again(monkeypatch):
+    settings = {"replacement": "other", "other_prompt": OTHER, "positions": [1, 3]}
+    usual = Components(small(), **settings)
+    keep = ~np.eye(len(usual.causes), dtype=bool)
+    expected = usual.measure(BEHAVIORS, keep)
+    for module in ("resuming", "replacements"):
+        monkeypatch.setattr(f"whence.interventions.{module}.MOST_KEPT", 100)
+    found = Components(small(), **settings).measure(BEHAVIORS, keep)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
 def test_layers_before_the_change_are_not_run():
     model = Model(copy.deepcopy(small("llama").module), small("llama").tokenizer)
     parts = Components(model, replacement="zero")

@@ -37,6 +37,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformers import DynamicCache
 
 from whence.core import Behavior, Cause, Kind
 from whence.core.errors import InterventionError
@@ -45,6 +46,7 @@ from whence.interventions.hooks import Place, Unit, attached, places_of
 from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
 from whence.interventions.positions import places_in
 from whence.interventions.replacements import (
+    OtherActivations,
     about_replacement,
     activations,
     check_replacement,
@@ -178,15 +180,22 @@ class Components:
         }
         singles = keep if self._table is None else kept_singles(keep, self._table)
         first = self._first_layers(singles)
-        order = np.argsort(first, kind="stable")
+        flat = [row for own in rows for row in own]
+        order = np.lexsort((self._first_tokens(singles, flat[:1] * len(singles)), first))
         back = np.argsort(order, kind="stable")
         stays, first = singles[order], first[order]
-        resuming = Resuming(self.model, [r for own in rows for r in own], first, self.reuse)
+        resuming = Resuming(
+            self.model, flat, first, reuse=self.reuse, within=self.positions is not None
+        )
+        instead = self._instead(flat, others)
 
         def editing(
             removals: Int[np.ndarray, " row"], batch: list[Row]
-        ) -> AbstractContextManager[None]:
-            return self._editing(stays[removals], batch, others, resuming.at(first[removals]))
+        ) -> AbstractContextManager[DynamicCache | None]:
+            layer = first[removals].min()
+            token = self._first_tokens(stays[removals], batch).min()
+            begun = partial(resuming.begun, batch, int(layer), int(token))
+            return self._editing(stays[removals], batch, instead, begun)
 
         found = measured(
             self.model,
@@ -204,28 +213,30 @@ class Components:
         self,
         stays: Bool[np.ndarray, "row single"],
         batch: list[Row],
-        others: Mapping[tuple[int, ...], tuple[int, ...]],
-        resumed: Callable[[list[Row]], AbstractContextManager[None]],
-    ) -> Iterator[None]:
+        replacements: Callable[[list[Row], Sequence[int]], list[Tensor]],
+        begun: Callable[[], AbstractContextManager[DynamicCache | None]],
+    ) -> Iterator[DynamicCache | None]:
         """Replace what does not stay, at the places where something does not."""
         slots = len(self.positions or ()) if self.apart else 1
         ends = np.cumsum([len(place.ids) * slots for place in self.places])
         by_place = np.split(stays, ends[:-1], axis=1)
         touched = [i for i, part in enumerate(by_place) if not part.all()]
         if not touched:
-            yield
+            yield None
             return
         chosen = [self.places[i] for i in touched]
-        instead = self._replacements(batch, others)
+        instead = replacements(batch, touched)
         masks = [self._mask(by_place[i], batch) for i in touched]
 
         def edit(i: int, x: Tensor, base: Tensor | None) -> Tensor:
-            there = masks[i].repeat_interleave(x.shape[-1] // masks[i].shape[2], dim=2)
-            new = instead[touched[i]]
+            # The pass may have begun within the rows: the last positions are those of x.
+            there = masks[i][:, -x.shape[1] :]
+            there = there.repeat_interleave(x.shape[-1] // there.shape[2], dim=2)
+            new = instead[i] if instead[i].ndim < 3 else instead[i][:, -x.shape[1] :]
             return torch.where(there, x, new if base is None else base + new)
 
-        with resumed(batch), attached(chosen, len(batch), edit):
-            yield
+        with begun() as past, attached(chosen, len(batch), edit):
+            yield past
 
     def _mask(
         self, stays: Bool[np.ndarray, "row single"], batch: Sequence[Row]
@@ -248,6 +259,19 @@ class Components:
         past = len(self.model.sites.layers)
         first: Int[np.ndarray, " subset"]
         first = np.where(stays, past, layers[None]).min(axis=1, initial=past)
+        return first
+
+    def _first_tokens(
+        self, stays: Bool[np.ndarray, "row single"], rows: Sequence[Row]
+    ) -> Int[np.ndarray, " row"]:
+        """The first token of each row at which something changes; its last one for nothing."""
+        if self.positions is None:
+            return np.zeros(len(rows), dtype=np.int64)
+        places = np.array(places_in(rows, self.positions))
+        slots = len(self.positions) if self.apart else 1
+        goes = ~stays.reshape(len(rows), -1, slots).all(axis=1)
+        last = np.array([[row.prompt - 1] for row in rows])
+        first: Int[np.ndarray, " row"] = np.where(goes, places, last).min(axis=1)
         return first
 
     def watch(self, behavior: Behavior) -> Watched:
@@ -288,15 +312,18 @@ class Components:
         self, batch: list[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
     ) -> list[Tensor]:
         """What stands in the place of each place's activations, to broadcast over a batch."""
-        if self.replacement == "zero":
-            zero = torch.zeros((), dtype=self.model.dtype, device=self.model.device)
-            return [zero] * len(self.places)
-        if self.replacement == "mean":
-            return self._means
-        patched = [with_other(row, others[row.ids[: row.prompt]]) for row in batch]
-        different = list(dict.fromkeys(patched))
-        where = torch.tensor([different.index(row) for row in patched], device=self.model.device)
-        return [x[where] for x in activations(self.model, self.places, different)]
+        return self._instead(batch, others)(batch, range(len(self.places)))
+
+    def _instead(
+        self, rows: Sequence[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
+    ) -> Callable[[list[Row], Sequence[int]], list[Tensor]]:
+        """Gives what stands in the place of some places' activations, for a batch of some rows."""
+        if self.replacement == "other":
+            patched = {row: with_other(row, others[row.ids[: row.prompt]]) for row in rows}
+            return OtherActivations(self.model, self.places, patched, self.batch_size)
+        zero = torch.zeros((), dtype=self.model.dtype, device=self.model.device)
+        every = self._means if self.replacement == "mean" else [zero] * len(self.places)
+        return lambda _, places: [every[i] for i in places]
 
     @cached_property
     def _means(self) -> list[Tensor]:

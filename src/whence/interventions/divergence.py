@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformers import DynamicCache
 
 from whence.core import Behavior, Cause, Kind
 from whence.interventions.interface import Passing
@@ -75,8 +76,10 @@ class Divergence:
         plain = [Behavior(behavior.prompt, behavior.target) for behavior in behaviors]
         own = self._own(plain)
 
-        def value(owner: Int[np.ndarray, " row"], rows: list[Row]) -> Float[np.ndarray, " row"]:
-            found = distributions(self.inner.model, rows)
+        def value(
+            owner: Int[np.ndarray, " row"], rows: list[Row], past: DynamicCache | None
+        ) -> Float[np.ndarray, " row"]:
+            found = distributions(self.inner.model, rows, past=past)
             sizes = [len(row.scores) for row in rows]
             whole = torch.cat([own[i] for i in owner])
             moved = (whole.exp() * (whole - found)).sum(-1)

@@ -19,13 +19,17 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from transformers import DynamicCache
 
 from whence.core import Behavior, Cause, Kind, index_of
 from whence.core.errors import InterventionError
-from whence.models import Model, Row, run_rows
+from whence.models import Model, Row, run_alike, run_rows
 
-ValueOf = Callable[[Int[np.ndarray, " row"], list[Row]], Float[np.ndarray, " row"]]
-"""Values of some rows in one forward pass, from the behavior that each belongs to."""
+ValueOf = Callable[
+    [Int[np.ndarray, " row"], list[Row], DynamicCache | None], Float[np.ndarray, " row"]
+]
+"""Values of some rows in one forward pass, from the behavior that each belongs to, and the past
+that the pass goes on from."""
 
 
 @runtime_checkable
@@ -113,7 +117,9 @@ def keep_without(
 
 
 RowsOf = Callable[[int, int], tuple[Row, ...]]
-Editing = Callable[[Int[np.ndarray, " row"], list[Row]], AbstractContextManager[object]]
+Editing = Callable[
+    [Int[np.ndarray, " row"], list[Row]], AbstractContextManager[DynamicCache | None]
+]
 
 
 def measured(
@@ -125,6 +131,7 @@ def measured(
     batch_size: int,
     editing: Editing | None = None,
     value: ValueOf | None = None,
+    alike: bool = False,
 ) -> Float[np.ndarray, "behavior subset"]:
     """Measure every behavior under every removal, many rows in a forward pass.
 
@@ -138,8 +145,11 @@ def measured(
         keep: what stays.
         rows_of: the rows of a behavior under a removal (their numbers).
         batch_size: rows in one forward pass.
-        editing: makes a context around a forward pass, from each row's removal and the rows.
+        editing: makes a context around a forward pass, from each row's removal and the rows; it
+            gives the past that the pass goes on from, or None.
         value: what is measured; None means the signed sum of log-probabilities, nats.
+        alike: whether many rows begin alike, so that beginnings are computed once; only without
+            editing and with the usual value.
     """
     values = np.zeros((n_behaviors, len(keep)))
     whole = np.flatnonzero(keep.all(axis=1))
@@ -156,16 +166,23 @@ def measured(
         removal = np.array([s for _, s, _ in jobs], dtype=np.int64)
         behavior = np.array([b for b, _, _ in jobs], dtype=np.int64)
 
-        def around(batch: Int[np.ndarray, " row"]) -> AbstractContextManager[object]:
+        def around(
+            batch: Int[np.ndarray, " row"],
+        ) -> AbstractContextManager[DynamicCache | None]:
             chosen = [rows[i] for i in batch]
             return nullcontext() if editing is None else editing(removal[batch], chosen)
 
-        def read(batch: Int[np.ndarray, " row"]) -> Float[np.ndarray, " row"]:
+        def read(
+            batch: Int[np.ndarray, " row"], past: DynamicCache | None
+        ) -> Float[np.ndarray, " row"]:
             assert value is not None
-            return value(behavior[batch], [rows[i] for i in batch])
+            return value(behavior[batch], [rows[i] for i in batch], past)
 
         other = None if value is None else read
-        found = run_rows(model, rows, batch_size=batch_size, around=around, read=other)
+        if alike and not keep[removals].all() and editing is None and value is None:
+            found = run_alike(model, rows, batch_size=batch_size)
+        else:
+            found = run_rows(model, rows, batch_size=batch_size, around=around, read=other)
         np.add.at(values, (behavior, removal), found)
 
     if whole.size:

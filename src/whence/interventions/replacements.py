@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from whence.core.errors import InterventionError
 from whence.core.records import digest
@@ -14,6 +15,9 @@ from whence.interventions.hooks import Place, attached
 from whence.models import EncodedPrompt, Model, Row, Score, encode_prompt, log_probabilities, plan
 
 Replacement = Literal["zero", "mean", "other"]
+
+MOST_KEPT = 2**30
+"""Bytes of kept activations of other prompts."""
 
 
 def check_replacement(replacement: str, reference: object, other_prompt: object) -> None:
@@ -72,6 +76,53 @@ def activations(model: Model, places: Sequence[Place], rows: Sequence[Row]) -> l
     with torch.no_grad(), attached(places, len(rows), read):
         log_probabilities(model, rows)
     return [found[i] for i in range(len(places))]
+
+
+class OtherActivations:
+    """What components contribute on the other prompts of some rows.
+
+    Computed once and kept where that takes at most `MOST_KEPT` bytes, otherwise batch by batch.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        places: Sequence[Place],
+        patched: Mapping[Row, Row],
+        batch_size: int,
+    ) -> None:
+        """Compute what can be kept.
+
+        Args:
+            model: the model.
+            places: where activations are read.
+            patched: each row with the other prompt in the place of its own.
+            batch_size: rows in one forward pass.
+        """
+        self._model = model
+        self._places = places
+        self._patched = patched
+        self._kept: dict[Row, list[Tensor]] = {}
+        different = list(dict.fromkeys(patched.values()))
+        for batch in plan([len(row.ids) for row in different], batch_size):
+            rows = [different[i] for i in batch]
+            found = activations(model, places, rows)
+            if sum(x.nbytes for x in found) / len(rows) * len(different) > MOST_KEPT:
+                break
+            for k, row in enumerate(rows):
+                self._kept[row] = [x[k, : len(row.ids)] for x in found]
+
+    def __call__(self, batch: list[Row], places: Sequence[int]) -> list[Tensor]:
+        """For each of some places a tensor [row, position, width]."""
+        rows = [self._patched[row] for row in batch]
+        if all(row in self._kept for row in rows):
+            kept = [self._kept[row] for row in rows]
+            return [pad_sequence([own[i] for own in kept], batch_first=True) for i in places]
+        different = list(dict.fromkeys(rows))
+        number = {row: i for i, row in enumerate(different)}
+        where = torch.tensor([number[row] for row in rows], device=self._model.device)
+        found = activations(self._model, [self._places[i] for i in places], different)
+        return [x[where] for x in found]
 
 
 def mean_activations(

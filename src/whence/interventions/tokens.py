@@ -67,6 +67,7 @@ class Tokens:
         draws: int = DRAWS,
         seed: int = 0,
         groups: Mapping[str, Sequence[str]] | None = None,
+        reuse: bool = True,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         """Make the tokens of a prompt removable.
@@ -85,6 +86,7 @@ class Tokens:
             draws: for the two kinds of drawing: how often; values are means over them.
             seed: of the draws.
             groups: name -> ids of causes of this unit.
+            reuse: compute once what removals share from the start of the prompt on.
             batch_size: rows in one forward pass.
 
         Raises:
@@ -100,6 +102,7 @@ class Tokens:
         self.unit = unit if isinstance(unit, str) else "span"
         self.draws = draws if removal.startswith("sample") else 1
         self.seed = seed
+        self.reuse = reuse
         self.batch_size = batch_size
         self._separator = separator
         self._ngrams = ngrams
@@ -158,6 +161,7 @@ class Tokens:
             "separator": self._separator,
             "prompt": self.prompt,
             "causes": {cause.id: list(cause.members) for cause in self.causes},
+            "reuse": self.reuse,
             **about_passes(self.model, self.batch_size),
         }
 
@@ -203,7 +207,13 @@ class Tokens:
 
         every = np.repeat(keep, self.draws, axis=0)
         found = measured(
-            self.model, len(behaviors), every, rows, batch_size=self.batch_size, value=value
+            self.model,
+            len(behaviors),
+            every,
+            rows,
+            batch_size=self.batch_size,
+            value=value,
+            alike=self.reuse,
         ).reshape(len(behaviors), len(keep), self.draws)
         # One draw stands for all where nothing was drawn; a mean would cost the last bit.
         values: Float[np.ndarray, "behavior subset"]

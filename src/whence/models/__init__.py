@@ -8,6 +8,8 @@ streams       what they read from the residual stream and write to it
 parts         parameters by the part they belong to
 encoding      a behavior as tokens
 rows          sequences scored in batches: the one path of every value
+past          keys and values that a pass goes on from
+tree          many rows that begin alike
 scoring       values of behaviors, plain or with a graph
 memory        how much a forward pass takes
 embeddings    texts as vectors: the model's own states
@@ -28,6 +30,7 @@ from whence.models.opened import (
     open_tokenizer,
 )
 from whence.models.parts import Piece, head_parts, parameter_parts
+from whence.models.past import keys_and_values, past_of
 from whence.models.rows import (
     BATCH_SIZE,
     Row,
@@ -41,6 +44,7 @@ from whence.models.rows import (
 from whence.models.scoring import sum_rows, target_log_probabilities, value_tensor, values
 from whence.models.sites import LayerSites, Sites, find_sites
 from whence.models.streams import LayerStreams, Projection, as_matrix, find_streams
+from whence.models.tree import run_alike
 
 __all__ = [
     "BATCH_SIZE",
@@ -67,13 +71,16 @@ __all__ = [
     "find_streams",
     "greedy",
     "head_parts",
+    "keys_and_values",
     "log_probabilities",
     "memory_needed",
     "open_model",
     "open_tokenizer",
     "parameter_parts",
+    "past_of",
     "plan",
     "rows_of",
+    "run_alike",
     "run_rows",
     "sentence_embeddings",
     "sum_rows",

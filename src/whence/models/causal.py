@@ -34,14 +34,18 @@ def check_causal(module: nn.Module) -> None:
     changed[0, -1] = 0
     before, after = _logits(module, ids), _logits(module, changed)
     moved = float((after - before)[0, :-1].abs().max())
-    rounding = _ROUNDING.get(next(module.parameters()).dtype, _ROUNDING_OF_HALVES)
-    if moved > rounding * float(before.abs().max()):
+    if moved > rounding_of(module) * float(before.abs().max()):
         raise ModelError(
             str(config.model_type),
             expected="a model in which a token sees only the ones before it",
             got="one whose tokens see later ones",
             fix="Choose a decoder-only model, such as llama or gpt2.",
         )
+
+
+def rounding_of(module: nn.Module) -> float:
+    """The largest change of a logit that rounding alone may make, relative to the largest."""
+    return _ROUNDING.get(next(module.parameters()).dtype, _ROUNDING_OF_HALVES)
 
 
 def _logits(

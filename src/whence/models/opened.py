@@ -26,6 +26,7 @@ from whence.core.errors import ModelError, TokenizerError
 from whence.core.records import canonical
 from whence.models.causal import check_causal
 from whence.models.checkpoint import check_checkpoint, folder_of, load, quiet, short
+from whence.models.past import goes_on
 from whence.models.sites import Sites, bare, find_sites
 from whence.models.streams import LayerStreams, find_streams
 
@@ -55,6 +56,11 @@ class Model:
     def streams(self) -> tuple[LayerStreams, ...]:
         """How its layers read and write the residual stream (`ModelError` when not known)."""
         return find_streams(self.module)
+
+    @cached_property
+    def goes_on(self) -> bool:
+        """Whether a pass can begin in the middle of a row (asked of the module, once)."""
+        return goes_on(self.module)
 
     @cached_property
     def digest(self) -> str:

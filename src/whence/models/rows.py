@@ -12,6 +12,9 @@ transformers takes jumps in the position ids for borders between packed texts.
 
 A row's value does not depend on its batch beyond the rounding of the matrix products
 (about 1e-6 nats in float32). The same list of rows gives the same bits.
+
+A pass may go on from keys and values that an earlier one left (`past`): then only the tokens
+behind them are computed.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from transformers import DynamicCache
 
 from whence.core.errors import ModelError
 from whence.core.progress import progress
@@ -35,8 +39,8 @@ BATCH_SIZE = 32
 
 _LONG_WORK = 20  # batches; shorter work shows no bar
 
-Around = Callable[[Int[np.ndarray, " row"]], AbstractContextManager[object]]
-Read = Callable[[Int[np.ndarray, " row"]], Float[np.ndarray, " row"]]
+Around = Callable[[Int[np.ndarray, " row"]], AbstractContextManager[DynamicCache | None]]
+Read = Callable[[Int[np.ndarray, " row"], DynamicCache | None], Float[np.ndarray, " row"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +142,9 @@ def run_rows(
         model: the model.
         rows: what to compute.
         batch_size: rows in one forward pass; part of a plan, since it can change last bits.
-        around: makes a context around each forward pass, from the numbers of the rows in it.
-        read: computes another value in one forward pass, from the numbers of its rows.
+        around: makes a context around each forward pass, from the numbers of the rows in it; it
+            gives the past that the pass goes on from, or None.
+        read: computes another value in one forward pass, from the numbers of its rows and the past.
 
     Raises:
         ModelError: the batch size is not positive.
@@ -156,13 +161,17 @@ def run_rows(
     with torch.no_grad():
         for batch in progress(batches, "measuring") if len(batches) > _LONG_WORK else batches:
             chosen = [rows[i] for i in batch]
-            with nullcontext() if around is None else around(batch):
-                values[batch] = _signed_sums(model, chosen) if read is None else read(batch)
+            with nullcontext() if around is None else around(batch) as past:
+                values[batch] = (
+                    _signed_sums(model, chosen, past) if read is None else read(batch, past)
+                )
     return values
 
 
-def _signed_sums(model: Model, rows: Sequence[Row]) -> Float[np.ndarray, " row"]:
-    found = log_probabilities(model, rows).double().cpu().numpy()
+def _signed_sums(
+    model: Model, rows: Sequence[Row], past: DynamicCache | None
+) -> Float[np.ndarray, " row"]:
+    found = log_probabilities(model, rows, past=past).double().cpu().numpy()
     values, start = np.zeros(len(rows)), 0
     for i, row in enumerate(rows):
         part = found[start : start + len(row.scores)]
@@ -175,6 +184,7 @@ def log_probabilities(
     model: Model,
     rows: Sequence[Row],
     inputs_embeds: Float[Tensor, "row position width"] | None = None,
+    past: DynamicCache | None = None,
 ) -> Float[Tensor, " score"]:
     """One forward pass: every score of every row, in order, differentiable.
 
@@ -182,16 +192,19 @@ def log_probabilities(
         model: the model.
         rows: padded on the right to the longest.
         inputs_embeds: stands in the place of the tokens' embeddings.
+        past: keys and values of the rows' first tokens; those of the others are added to it.
     """
     tokens = [score.token for row in rows for score in row.scores]
     picked = torch.tensor(tokens, dtype=torch.long, device=model.device)
-    return distributions(model, rows, inputs_embeds).gather(1, picked[:, None]).squeeze(1)
+    found = distributions(model, rows, inputs_embeds, past)
+    return found.gather(1, picked[:, None]).squeeze(1)
 
 
 def distributions(
     model: Model,
     rows: Sequence[Row],
     inputs_embeds: Float[Tensor, "row position width"] | None = None,
+    past: DynamicCache | None = None,
 ) -> Float[Tensor, "score token"]:
     """One forward pass: log-probabilities of all tokens wherever a score is read, in order.
 
@@ -202,18 +215,21 @@ def distributions(
         model: the model.
         rows: padded on the right to the longest.
         inputs_embeds: stands in the place of the tokens' embeddings.
+        past: keys and values of the rows' first tokens; those of the others are added to it.
     """
     width = max(len(row.ids) for row in rows)
+    begin = 0 if past is None else past.get_seq_length()
     device = model.device
 
     def padded(lists: list[tuple[int, ...]]) -> Int[Tensor, "row position"]:
-        full = [x + x[-1:] * (width - len(x)) for x in lists]
+        full = [x[begin:] + x[-1:] * (width - max(len(x), begin)) for x in lists]
         return torch.tensor(full, dtype=torch.long, device=device)
 
     kept = sorted({score.index for row in rows for score in row.scores})
+    assert begin <= min(kept, default=begin)
     slot = {index: i for i, index in enumerate(kept)}
     flat = [(i, slot[s.index]) for i, row in enumerate(rows) for s in row.scores]
-    where = torch.tensor(flat, dtype=torch.long, device=device)
+    where = torch.tensor(flat, dtype=torch.long, device=device).reshape(-1, 2)
     what = (
         {"input_ids": padded([row.ids for row in rows])}
         if inputs_embeds is None
@@ -226,8 +242,8 @@ def distributions(
     logits = model.module(
         **what,
         attention_mask=_mask(rows, width, device),
-        logits_to_keep=torch.tensor(kept, dtype=torch.long, device=device),
-        use_cache=False,
+        logits_to_keep=torch.tensor(kept, dtype=torch.long, device=device) - begin,
+        **({"use_cache": False} if past is None else {"use_cache": True, "past_key_values": past}),
     ).logits
     picked = logits[where[:, 0], where[:, 1]]
     precise = torch.promote_types(picked.dtype, torch.float32)
