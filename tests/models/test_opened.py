@@ -213,5 +213,5 @@ def test_a_module_whose_forward_lacks_an_argument():
         def forward(self, input_ids):
             return input_ids
 
-    with pytest.raises(ModelError, match="without attention_mask, position_ids"):
+    with pytest.raises(ModelError, match="without attention_mask, inputs_embeds"):
         open_model(Plain(), tokenizer=byte_level())

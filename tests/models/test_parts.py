@@ -13,7 +13,8 @@ def test_each_parameter_is_in_one_part_and_each_layer_has_its_own(architecture):
     layers = {part.partition(".")[0] for part in parts if part.startswith("L")}
     assert layers == {f"L{i}" for i in range(len(layers))}
     for layer in layers:
-        weights = {f"{layer}.attention", f"{layer}.MLP"}
+        transformer = {f"{layer}.attention", f"{layer}.MLP"}
+        weights = {f"{layer}.mixer"} if architecture.startswith("mamba") else transformer
         assert weights <= parts.keys()
         for part in weights:
             assert any(dict(module.named_parameters())[n].dim() > 1 for n in parts[part])

@@ -181,7 +181,9 @@ class Components:
         singles = keep if self._table is None else kept_singles(keep, self._table)
         first = self._first_layers(singles)
         flat = [row for own in rows for row in own]
-        order = np.lexsort((self._first_tokens(singles, flat[:1] * len(singles)), first))
+        # Removals that begin alike share a pass; where one begins in the first row says enough.
+        begin = self._first_tokens(singles, flat[:1] * len(singles)) if flat else first
+        order = np.lexsort((begin, first))
         back = np.argsort(order, kind="stable")
         stays, first = singles[order], first[order]
         resuming = Resuming(
