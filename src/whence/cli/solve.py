@@ -8,15 +8,21 @@ import typer
 
 from whence.cli.solve_answers import answers
 from whence.cli.solve_logic import logic
+from whence.cli.solve_make import make
 from whence.cli.solve_paths import paths
 from whence.cli.solve_programs import programs
+from whence.cli.solve_questions import questions
+from whence.cli.solve_search import choices, rule, search
 
 app = typer.Typer(
     help="Solve in steps that a machine can check, and score what was solved.",
     no_args_is_help=True,
 )
 
-_SOLVERS: tuple[Callable[..., None], ...] = (answers, logic, paths, programs)
+_SOLVERS: tuple[Callable[..., None], ...] = (
+    *(answers, choices, logic, make, paths, programs),
+    *(questions, rule, search),
+)
 for _command in _SOLVERS:
     app.command(_command.__name__)(_command)
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whence.cli.solve_model import Journal, open_asked
 from whence.core.errors import LogicError
 
 if TYPE_CHECKING:
-    from whence.reasoning.logic import LogicScore, Problem, Reading
+    from whence.reasoning.logic import LogicScore, Reading, RefinementSettings
 
 Option = typer.Option
 
@@ -43,6 +44,7 @@ def logic(
     back_off: Annotated[
         str, Option(help="With --refine, what still fails: random, or chain (of thought).")
     ] = "random",
+    journal: Journal = None,
     items: Annotated[bool, Option("--items", help="Put every problem into the record.")] = False,
     as_json: Annotated[
         bool, Option("--json", help="Print one JSON record and nothing else.")
@@ -51,6 +53,7 @@ def logic(
     """Solve the logic programs of a file and count how many run and are right."""
     from whence.cli.output import print_json
     from whence.reasoning.logic import read_problems, score_programs
+    from whence.reasoning.logic import refine as refine_programs
     from whence.reasoning.logic.scoring import find_dataset
 
     if as_released and wide:
@@ -69,18 +72,18 @@ def logic(
     if refine is None:
         score = score_programs(problems, dataset, reading)
     else:
-        score, record = _refined(problems, dataset, refine, reading, rounds, back_off)
+        settings = _settings(reading, rounds, back_off)
+        found = refine_programs(problems, dataset, open_asked(refine, journal), settings)
+        score, record = found.rounds[-1], found.to_json()
     if as_json:
         print_json(score.to_json() | record | ({"items": _items(score)} if items else {}))
     else:
         _tell(score, set(show or ()))
+        _tell_rounds(record)
 
 
-def _refined(
-    problems: list[Problem], dataset: str, model: str, reading: Reading, rounds: int, back_off: str
-) -> tuple[LogicScore, dict[str, Any]]:
-    from whence.reasoning.clients import open_client
-    from whence.reasoning.logic import RefinementSettings, refine
+def _settings(reading: Reading, rounds: int, back_off: str) -> RefinementSettings:
+    from whence.reasoning.logic import RefinementSettings
     from whence.reasoning.logic.refinement import BACK_OFFS
 
     chosen = next((each for each in BACK_OFFS if each == back_off), None)
@@ -88,9 +91,7 @@ def _refined(
         raise LogicError(
             "--back-off", expected=" or ".join(BACK_OFFS), got=back_off, fix="Choose one."
         )
-    settings = RefinementSettings(rounds, reading, chosen)
-    found = refine(problems, dataset, open_client(model), settings)
-    return found.rounds[-1], found.to_json()
+    return RefinementSettings(rounds, reading, chosen)
 
 
 def _items(score: LogicScore) -> list[dict[str, object]]:
@@ -123,3 +124,15 @@ def _tell(score: LogicScore, shown: set[str]) -> None:
     )
     rest = "failures are wrong" if score.dataset == "LogicalDeduction" else "guesses for failures"
     typer.echo(f"accuracy with {rest}: {100 * record['accuracy_random_backoff']:.1f} %")
+
+
+def _tell_rounds(record: dict[str, Any]) -> None:
+    """What mending gained, round by round, and what became of the rest."""
+    for number, found in enumerate(record.get("rounds", ())):
+        name = f"after round {number}" if number else "as first written"
+        typer.echo(f"{name}: {found['executed']:,} ran, {found['correct_executed']:,} right")
+    if record.get("fallen_back"):
+        typer.echo(
+            f"{record['fallen_back']:,} answered step by step; "
+            f"accuracy {100 * record['accuracy']:.1f} %"
+        )

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +88,18 @@ class CausalProblem:
     def text(self) -> str:
         """The problem in words; the answer is yes or no."""
         return f"{_premise(self.variables, self.independencies)} Does it follow that {self.claim}?"
+
+    def record(self) -> dict[str, Any]:
+        """The problem as JSON."""
+        return {
+            "id": self.id,
+            "text": self.text,
+            "answer": "yes" if self.follows else "no",
+            "variables": self.variables,
+            "claim": {"kind": self.claim.kind, "of": [self.claim.left, self.claim.right]},
+            "independencies": [[e.left, e.right, list(e.given)] for e in self.independencies],
+            "graphs": self.graphs,
+        }
 
 
 def dags(variables: int) -> Iterator[Dag]:

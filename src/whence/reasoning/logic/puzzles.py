@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -122,6 +123,19 @@ class Puzzle:
     def problem(self) -> Problem:
         """The problem as the solver's files have it."""
         return Problem(self.id, self.program, self.answer, self.text, ("A) True", "B) False"))
+
+    def record(self) -> dict[str, Any]:
+        """The puzzle as files of logic programs have problems, with its proof."""
+        return {
+            "id": self.id,
+            "context": " ".join(statement.text for statement in self.statements),
+            "question": f"True or false: {self.asked}",
+            "options": ["A) True", "B) False"],
+            "answer": self.answer,
+            "raw_logic_programs": [self.program],
+            "proof": [statement.text for statement in self.proof],
+            "depth": self.depth,
+        }
 
 
 def puzzles(count: int, settings: PuzzleSettings) -> Iterator[Puzzle]:

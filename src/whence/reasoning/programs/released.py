@@ -92,6 +92,15 @@ def _read_line(line: str, number: int, path: Path) -> Released | None:
         if row.keys() & _PROMPTS:
             return None
         raise _fault(path, number, f"no answer among {sorted(row)}")
+    return read_row(row, number, path)
+
+
+def read_row(row: dict[str, Any], number: int, path: Path) -> Released:
+    """The problem of one row; number and path are for messages.
+
+    Raises:
+        ProblemError: the row is not of a known form.
+    """
     form = _form(row)
     if form is None or "generated" not in row:
         raise _fault(path, number, f"the fields {sorted(row)}")
