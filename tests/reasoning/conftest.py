@@ -5,7 +5,7 @@ import pytest
 LETTERS = "abcdefghijklmnopqrstuvwxyz .?\n0123456789=+()"
 
 
-def letter_model(letters=LETTERS, seed=0, scale=6.0, layers=1):
+def letter_model(letters=LETTERS, seed=0, scale=6.0, layers=1, context=256):
     """An opened model whose tokens are single characters; its weights are drawn, not trained."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -21,7 +21,7 @@ def letter_model(letters=LETTERS, seed=0, scale=6.0, layers=1):
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(vocabulary), hidden_size=16, intermediate_size=32, num_hidden_layers=layers,
-        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=256,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=context,
         eos_token_id=0, bos_token_id=None, pad_token_id=0,
     )  # fmt: skip
     module = LlamaForCausalLM(config).eval()

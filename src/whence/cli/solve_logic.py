@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whence.cli.solve_model import Journal, open_asked
+from whence.cli.solve_model import Journal, MaxTokens, open_asked
 from whence.core.errors import LogicError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def logic(
     back_off: Annotated[
         str, Option(help="With --refine, what still fails: random, or chain (of thought).")
     ] = "random",
+    max_tokens: MaxTokens = 1024,
     journal: Journal = None,
     items: Annotated[bool, Option("--items", help="Put every problem into the record.")] = False,
     as_json: Annotated[
@@ -72,7 +73,7 @@ def logic(
     if refine is None:
         score = score_programs(problems, dataset, reading)
     else:
-        settings = _settings(reading, rounds, back_off)
+        settings = _settings(reading, rounds, back_off, max_tokens)
         found = refine_programs(problems, dataset, open_asked(refine, journal), settings)
         score, record = found.rounds[-1], found.to_json()
     if as_json:
@@ -82,7 +83,8 @@ def logic(
         _tell_rounds(record)
 
 
-def _settings(reading: Reading, rounds: int, back_off: str) -> RefinementSettings:
+def _settings(reading: Reading, rounds: int, back_off: str, max_tokens: int) -> RefinementSettings:
+    from whence.reasoning.clients import Sampling
     from whence.reasoning.logic import RefinementSettings
     from whence.reasoning.logic.refinement import BACK_OFFS
 
@@ -91,7 +93,7 @@ def _settings(reading: Reading, rounds: int, back_off: str) -> RefinementSetting
         raise LogicError(
             "--back-off", expected=" or ".join(BACK_OFFS), got=back_off, fix="Choose one."
         )
-    return RefinementSettings(rounds, reading, chosen)
+    return RefinementSettings(rounds, reading, chosen, Sampling(max_tokens))
 
 
 def _items(score: LogicScore) -> list[dict[str, object]]:
