@@ -132,6 +132,56 @@ def test_separation_agrees_with_its_definition():
                     assert separated(dag, left, right, given) != open_path(dag, left, right, given)
 
 
+def test_separation_agrees_with_networkx():
+    networkx = pytest.importorskip("networkx")
+    for number, dag in enumerate(dags(4)):
+        if number % 17:
+            continue
+        graph = networkx.DiGraph([(a, b) for b in range(4) for a in range(4) if dag[b] >> a & 1])
+        graph.add_nodes_from(range(4))
+        for left, right in combinations(range(4), 2):
+            rest = [v for v in range(4) if v not in (left, right)]
+            for given in ((), (rest[0],), (rest[1],), tuple(rest)):
+                apart = networkx.is_d_separator(graph, {left}, {right}, set(given))
+                assert separated(dag, left, right, given) == apart
+
+
+def test_answers_agree_with_looking_at_every_graph():
+    """A claim follows when no graph of the same independencies denies it, by networkx alone."""
+    networkx = pytest.importorskip("networkx")
+    graphs = []
+    for dag in dags(3):
+        graph = networkx.DiGraph([(a, b) for b in range(3) for a in range(3) if dag[b] >> a & 1])
+        graph.add_nodes_from(range(3))
+        graphs.append(graph)
+
+    def told(graph):
+        return frozenset(
+            (a, b, given)
+            for a, b in combinations(range(3), 2)
+            for given in ((), (3 - a - b,))
+            if networkx.is_d_separator(graph, {a}, {b}, set(given))
+        )
+
+    def holds(graph, kind, a, b):
+        direct, back = graph.has_edge(a, b), graph.has_edge(b, a)
+        ways = {"indirect cause": (a, b, direct), "indirect effect": (b, a, back)}
+        if kind in ways:
+            start, end, joined = ways[kind]
+            return networkx.has_path(graph, start, end) and not joined
+        common = graph.pred if kind == "common cause" else graph.succ
+        if kind.startswith("common"):
+            return bool(set(common[a]) & set(common[b]))
+        return direct if kind == "cause" else back
+
+    for problem in causal_problems(40, 3, seed=5):
+        known = frozenset((e.left, e.right, e.given) for e in problem.independencies)
+        alike = [graph for graph in graphs if told(graph) == known]
+        claim = problem.claim
+        assert problem.graphs == len(alike)
+        assert problem.follows == all(holds(g, claim.kind, claim.left, claim.right) for g in alike)
+
+
 def test_claims_on_graphs_that_are_known():
     collider = next(m for m in equivalence_classes(3) if m == ((0, 0, 3),))
     assert follows(Claim("cause", 0, 2), collider)
