@@ -48,6 +48,8 @@ ORDER = [
     "score_programs.sh",
     "check_answers.sh",
     "search_over_steps.py",
+    "search_by_a_model.sh",
+    "make_problems.sh",
 ]
 """The examples as a newcomer meets them; each may use what those before it left behind."""
 
