@@ -73,7 +73,9 @@ def test_questions_are_solved_scored_and_written_as_released(tmp_path):
     assert json.loads(whence(*replayed, "--json")) == found
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"passage": "x"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", '{"passage": "x"}', '{"question": "x", "options": 3}']
+)
 def test_what_is_no_question_is_refused(text, tmp_path):
     (tmp_path / "q.jsonl").write_text(text)
     with pytest.raises(ProblemError, match="question"):
@@ -156,9 +158,10 @@ def test_choices_by_a_local_model(letter_folder, tmp_path):
         found = json.loads(whence("choices", file, "--model", letter_folder, "--json", *options))
         assert sum(found["probabilities"].values()) == pytest.approx(1)
         assert found["probabilities"][found["best"]] >= 0.5
-    file.write_text("[]")
-    with pytest.raises(ProblemError, match="prompts"):
-        whence("choices", file, "--model", letter_folder)
+    for wrong in ("[]", '{"prompts": 3, "choices": []}', '{"prompts": ["a"], "choices": [1]}'):
+        file.write_text(wrong)
+        with pytest.raises(ProblemError, match="prompts"):
+            whence("choices", file, "--model", letter_folder)
 
 
 def test_a_rule_is_found(tmp_path):

@@ -192,8 +192,9 @@ def choices(
     from whence.reasoning.search import think_sum
 
     record = _json(file)
-    if not isinstance(record, dict) or not {"prompts", "choices"} <= record.keys():
-        raise _form(file, 'an object with "prompts" and "choices"', type(record).__name__)
+    if not _is_choice(record):
+        form = 'an object with "prompts" and "choices", lists of texts, and maybe "weights"'
+        raise _form(file, form, str(record)[:60])
     client = open_client(model)
     if not isinstance(client, Scorer):
         raise ClientError(
@@ -213,6 +214,16 @@ def choices(
         return
     ordered = sorted(told.items(), key=lambda pair: -pair[1])
     print_table(["choice", "probability"], [[text, f"{p:.4f}"] for text, p in ordered])
+
+
+def _is_choice(record: Any) -> bool:
+    if not isinstance(record, dict):
+        return False
+    texts = [record.get(name) for name in ("prompts", "choices")]
+    weights = record.get("weights") or []
+    return all(
+        isinstance(each, list) and all(isinstance(text, str) for text in each) for each in texts
+    ) and all(isinstance(weight, int | float) for weight in weights)
 
 
 def rule(

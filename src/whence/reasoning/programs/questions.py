@@ -62,10 +62,12 @@ def _rows(path: Path, *needed: str) -> list[dict[str, Any]]:
     lacking = [
         number
         for number, row in enumerate(rows, start=1)
-        if not isinstance(row, dict) or not row.keys() >= set(needed)
+        if not isinstance(row, dict)
+        or not row.keys() >= set(needed)
+        or not isinstance(row.get("options") or [], list)
     ]
     if lacking or not rows:
-        got = f"object {lacking[0]} without them" if lacking else "no line at all"
+        got = f"another in object {lacking[0]}" if lacking else "no line at all"
         raise _fault(path, form, got)
     return rows
 
