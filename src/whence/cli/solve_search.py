@@ -228,7 +228,7 @@ def _is_choice(record: Any) -> bool:
 
 def rule(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE.json", help="A list of [input, output] pairs.")
+        Path, typer.Argument(metavar="FILE.json", help="A list of pairs: an input and its output.")
     ],
     model: Model,
     rounds: Annotated[int, Option(min=1, help="Of proposing and refining, at most.")] = 3,
