@@ -97,7 +97,7 @@ def test_what_is_shared_is_not_computed_again():
     run_alike(model, rows)
     handle.remove()
     fewest = len({r.ids[:n] for r in rows for n in range(1, 33)})
-    assert fewest <= sum(seen) <= fewest + 32 * PIECE < 32 * 32
+    assert fewest <= sum(seen) <= 0.8 * 32 * 32
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
