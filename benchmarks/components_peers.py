@@ -1,4 +1,4 @@
-"""Components and prompt tokens beside TransformerLens, captum, inseq and auto-circuit.
+r"""Components and prompt tokens beside TransformerLens, captum, inseq and auto-circuit.
 
     python benchmarks/components_peers.py WORK --data DATA --only train      # two models
     python benchmarks/components_peers.py WORK --data DATA --only prepare    # and their questions
@@ -11,7 +11,9 @@ Llama-like with grouped queries, are trained with `whence train` on addresses of
 the same weights answer the same questions here and in each peer, in an environment of its own:
 
     pip install torch==2.13.0 transformer-lens==4.3.0        | captum==0.9.0 transformers
-    pip install torch==2.13.0 inseq==0.7.1                   | auto-circuit==1.0.1
+    pip install torch==2.13.0 inseq==0.7.1
+    pip install torch==2.13.0 auto-circuit==1.0.1 "transformer-lens<3" "numpy<2" "pandas<2.3" \
+        "pyarrow<17" "datasets<3"
 
 A behavior is 64 tokens of Brown, what came next, and what came next elsewhere; its other prompt has
 48 tokens of another text and the same last 16. One thread; each part can have the machine to itself
