@@ -27,9 +27,20 @@ class Record:
     def __init__(self, folder, name):
         self.folder, self.name = folder, name
         self.seconds, self.values, self.errors, self.about = {}, {}, {}, {}
+        path = folder / f"found-{name}.json"
+        if path.is_file():
+            found = json.loads(path.read_text())
+            self.seconds, self.errors = found["seconds"], found["errors"]
+            with np.load(path.with_suffix(".npz")) as values:
+                self.values = dict(values)
 
     def time(self, what, work, evaluations=None):
-        """Do some work, note its wall and processor seconds, and keep its numbers."""
+        """Do some work, note its wall and processor seconds, and keep its numbers.
+
+        What is there from before is not done again: delete the files to ask anew.
+        """
+        if what in self.seconds:
+            return
         wall, busy = time.perf_counter(), time.process_time()
         found = work()
         self.seconds[what] = {
@@ -50,14 +61,6 @@ class Record:
             self.errors[what] = "".join(lines).strip()
         print(self.name, what, self.errors[what], flush=True)
         self.write()
-
-    def resume(self):
-        """Go on with what is there from before."""
-        path = self.folder / f"found-{self.name}.json"
-        if path.is_file():
-            found = json.loads(path.read_text())
-            self.seconds, self.errors = found["seconds"], found["errors"]
-            self.values = dict(np.load(path.with_suffix(".npz")))
 
     def write(self):
         np.savez(self.folder / f"found-{self.name}.npz", **self.values)
@@ -99,7 +102,7 @@ def lens(folder, record):
     model.eval()
     layers, heads = model.cfg.n_layers, model.cfg.n_heads
     cells = pd.DataFrame(
-        [(i, p, h) for i in range(layers) for h in range(heads) for p in asked["positions"]],
+        [(i, p, h) for i in range(layers) for h in asked["heads"] for p in asked["positions"]],
         columns=["layer", "pos", "head"],
     )
 
@@ -254,43 +257,91 @@ def inseq(folder, record):
     record.attempt("integrated gradients", gradients)
 
 
+def hooked(module):
+    """A HookedTransformer of TransformerLens 2 with a module's weights."""
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
+    from transformer_lens.pretrained import weight_conversions
+
+    config = module.config
+    grouped = getattr(config, "num_key_value_heads", None)
+    size = config.hidden_size // config.num_attention_heads
+    wanted = HookedTransformerConfig(
+        n_layers=config.num_hidden_layers,
+        d_model=config.hidden_size,
+        n_ctx=config.max_position_embeddings,
+        d_head=size,
+        n_heads=config.num_attention_heads,
+        n_key_value_heads=grouped,
+        d_mlp=config.intermediate_size if grouped else None,
+        d_vocab=config.vocab_size,
+        act_fn="silu" if grouped else "gelu_new",
+        gated_mlp=bool(grouped),
+        normalization_type="RMS" if grouped else "LN",
+        positional_embedding_type="rotary" if grouped else "standard",
+        rotary_dim=size if grouped else None,
+        eps=config.rms_norm_eps if grouped else config.layer_norm_epsilon,
+    )
+    model = HookedTransformer(wanted)
+    convert = "convert_llama_weights" if grouped else "convert_gpt2_weights"
+    weights = getattr(weight_conversions, convert)(module, wanted)
+    model.load_state_dict(weights, strict=False)
+    model.set_use_attn_result(True)
+    model.set_use_split_qkv_input(True)
+    model.set_use_hook_mlp_in(True)
+    return model.eval()
+
+
 def circuit(folder, record):
+    import transformer_lens  # noqa: F401
+    from auto_circuit.data import PromptDataLoader, PromptDataset
+    from auto_circuit.prune import run_circuits
+    from auto_circuit.prune_algos.mask_gradient import mask_gradient_prune_scores
+    from auto_circuit.types import PatchType
+    from auto_circuit.utils.graph_utils import patchable_model
+
     record.about = {"version": version("auto-circuit")}
+    _, data = questions(folder)
+    module = hugging_face(folder)
+    one = slice(0, 1)
+    answers = [list(data[name][one, None]) for name in ("target", "foil")]
+    pairs = PromptDataset(list(data["prompt"][one]), list(data["other"][one]), *answers)
+    loader = PromptDataLoader(pairs, seq_len=64, diverge_idx=0, batch_size=1)
+    wrapped = {}
 
-    def load():
-        from auto_circuit.utils.graph_utils import patchable_model
-        from transformer_lens import HookedTransformer, HookedTransformerConfig
-
-        module = hugging_face(folder)
-        config = module.config
-        grouped = getattr(config, "num_key_value_heads", None)
-        made = HookedTransformerConfig(
-            n_layers=config.num_hidden_layers,
-            d_model=config.hidden_size,
-            n_ctx=config.max_position_embeddings,
-            d_head=config.hidden_size // config.num_attention_heads,
-            n_heads=config.num_attention_heads,
-            n_key_value_heads=grouped,
-            d_vocab=config.vocab_size,
-            act_fn="silu" if grouped else "gelu_new",
-            gated_mlp=bool(grouped),
-            normalization_type="RMS" if grouped else "LN",
-            positional_embedding_type="rotary" if grouped else "standard",
-            rotary_dim=config.hidden_size // config.num_attention_heads if grouped else None,
+    def logits():
+        model = hooked(module)
+        with torch.no_grad():
+            gap = (
+                model(data["prompt"][one])[:, -1].log_softmax(-1)
+                - module(data["prompt"][one]).logits[:, -1].log_softmax(-1)
+            ).abs()
+        wrapped["model"] = patchable_model(
+            model, factorized=True, slice_output="last_seq", separate_qkv=True
         )
-        model = HookedTransformer(made)
-        model.set_use_attn_result(True)
-        model.set_use_split_qkv_input(True)
-        model.set_use_hook_mlp_in(True)
-        return patchable_model(model, factorized=True, slice_output="last_seq", separate_qkv=True)
+        return f"log-probabilities differ by {gap.max():.1e} from the checkpoint's"
 
-    def edges():
-        model = load()
-        ids = questions(folder)[1]["prompt"][:1]
-        model(ids)
-        return f"{len(model.edges)} edges"
+    def scores(**how):
+        found = mask_gradient_prune_scores(
+            wrapped["model"], loader, None, "logit", "avg_diff", **how
+        )
+        wrapped["scores"] = found
+        return f"{sum(x.numel() for x in found.values())} edges"
 
-    record.attempt("edges of its own model, random weights", edges)
+    def faithful():
+        kept = len(wrapped["model"].edges) // 10
+        found = run_circuits(
+            wrapped["model"], loader, [kept], wrapped["scores"], PatchType.TREE_PATCH
+        )
+        said = next(iter(found[kept].values()))
+        said = difference(
+            said[:, None] if said.ndim == 2 else said, *(data[k][one] for k in ("target", "foil"))
+        )
+        return f"behavior {float(said):.3f} with a tenth of the edges"
+
+    record.attempt("the checkpoint's weights", logits)
+    record.attempt("EAP", lambda: scores(mask_val=0.0))
+    record.attempt("EAP-IG (of masks)", lambda: scores(integrated_grad_samples=5))
+    record.attempt("edge faithfulness", faithful)
 
 
 PEERS = {"lens": lens, "captum": captum, "inseq": inseq, "circuit": circuit}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache
 
-from tests.models.small import ARCHITECTURES, small
+from tests.models.small import ARCHITECTURES, STATE_SPACE, small
 from whence.models import Row, Score, keys_and_values, log_probabilities, past_of
 from whence.models.past import goes_on
 from whence.models.rows import run_rows
@@ -26,6 +26,15 @@ def row(ids, positions=None, reads=None):
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_goes_on(name):
     assert small(name).goes_on
+
+
+@pytest.mark.parametrize("name", STATE_SPACE)
+def test_a_state_does_not_go_on(name):
+    """Its values are those of whole passes all the same."""
+    assert not small(name).goes_on
+    rows = replaced(np.random.default_rng(0), 21, 4, [3])
+    expected = run_rows(small(name), rows)
+    assert (run_alike(small(name), rows) == expected).all()
 
 
 def test_a_module_that_forgets_its_past_is_found_out():
@@ -97,7 +106,7 @@ def test_what_is_shared_is_not_computed_again():
     run_alike(model, rows)
     handle.remove()
     fewest = len({r.ids[:n] for r in rows for n in range(1, 33)})
-    assert fewest <= sum(seen) <= fewest + 32 * PIECE < 32 * 32
+    assert fewest <= sum(seen) <= 0.8 * 32 * 32
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])

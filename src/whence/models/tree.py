@@ -28,8 +28,9 @@ from whence.models.opened import Model
 from whence.models.past import keys_and_values, past_of
 from whence.models.rows import BATCH_SIZE, Row, Score, log_probabilities, run_rows
 
-PIECE = 8
-"""Tokens of one piece at least; shorter ones share more, and take more passes."""
+PIECE = 16
+"""Tokens of one piece at least. Shorter ones share more and take more passes: of Shapley's subsets
+of 64 tokens, pieces of 16 compute 0.61 of all tokens, where 0.49 are different."""
 
 _WORTH = 0.25
 """Share of tokens that must be saved for a batch to be passed in pieces."""
@@ -45,13 +46,14 @@ def run_alike(
     Args:
         model: the model.
         rows: what to compute; they may come in any order.
-        batch_size: rows that are passed together.
+        batch_size: rows in one forward pass; of pieces, which are shorter, twice as many.
     """
     if not model.goes_on or batch_size < 2:
         return run_rows(model, rows, batch_size=batch_size)
+    together = 2 * batch_size
     tokens = [_tokens(row) for row in rows]
     order = sorted(range(len(rows)), key=tokens.__getitem__)
-    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    batches = [order[i : i + together] for i in range(0, len(order), together)]
     values = np.zeros(len(rows))
     with torch.no_grad():
         for batch in progress(batches, "measuring") if len(batches) > _LONG_WORK else batches:
