@@ -27,6 +27,7 @@ def main() -> None:
     parser.description = __doc__
     parser.add_argument("--shares", default="", help="of the documents, removed for real")
     parser.add_argument("--methods", default="datamodel", help="scored here; '' for none")
+    parser.add_argument("--given", default="", help="of the scores made, these; '' for all")
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--output", type=Path, default=None)
     chosen = parser.parse_args()
@@ -36,6 +37,10 @@ def main() -> None:
     ours = saved(chosen.folder / f"{name}-scores")
     blind = {s.method: s for s in saved(chosen.folder / f"{name}-blind-scores")}
     theirs = [peer(p, found, bank) for p in peers(chosen.folder / f"{name}-handoff")]
+    if chosen.given:
+        ours, theirs = (
+            [s for s in some if s.method in chosen.given.split(",")] for some in (ours, theirs)
+        )
     asked = found.behaviors[: chosen.behaviors]
     settings = JudgeSettings(shares=tuple(float(s) for s in chosen.shares.split(",") if s))
     judged = judge_documents(
