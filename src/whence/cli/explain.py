@@ -60,8 +60,9 @@ def explain(
         ),
     ] = 0,
     memory: Annotated[
-        int, typer.Option(help="MiB for training states that the derivative keeps.")
-    ] = 1024,
+        int | None,
+        typer.Option(help="MiB beyond the model: batches, and what the derivative keeps (1024)."),
+    ] = None,
     scores: Annotated[
         list[Path] | None,
         typer.Option(help="A folder of document scores to test in place of our own."),
@@ -174,7 +175,7 @@ def explain(
         plan=Plan.from_json(read_json(plan)) if plan is not None else None,
         choices=choices,
         workers=workers,
-        memory=memory << 20,
+        memory=None if memory is None else memory << 20,
         scores=[Scores.load(folder) for folder in scores] if scores else None,
         on_plan=_announce,
         answer=token_by_token,

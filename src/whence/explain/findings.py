@@ -126,12 +126,12 @@ def tokens_of(subject: Subject, prompt: str, plan: Plan) -> Tokens:
 def among_components(subject: Subject, behaviors: Sequence[Behavior], plan: Plan) -> Findings:
     """Which parts of the model: every head and MLP is replaced."""
     start = time.perf_counter()
-    references = _references(subject.corpus, plan) if plan.replacement == "mean" else None
+    texts = references(subject.corpus, plan) if plan.replacement == "mean" else None
     intervention = Components(
         subject.model,
         units=plan.components,
         replacement=plan.replacement,
-        reference=references,
+        reference=texts,
         other_prompt=plan.other_prompt,
         batch_size=plan.batch_size,
     )
@@ -356,7 +356,7 @@ def _in_nats(scores: Scores, plan: Plan) -> Scores:
     return scores if slope is None else scores.calibrated(slope, "replays of this run")
 
 
-def _references(corpus: Corpus | None, plan: Plan) -> list[str]:
+def references(corpus: Corpus | None, plan: Plan) -> list[str]:
     """Texts over which the mean activation is taken: documents drawn with the plan's seed."""
     assert corpus is not None
     rng = generator(plan.seed, "references")
