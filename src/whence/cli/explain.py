@@ -87,6 +87,10 @@ def explain(
         str | None,
         typer.Option(help="Units inside the model: head,mlp (the usual), layer or stream."),
     ] = None,
+    circuit: Annotated[
+        bool,
+        typer.Option("--circuit", help="Also look for the edges that carry it, and draw them."),
+    ] = False,
     other_prompt: Annotated[
         str | None, typer.Option(help="Replace activations by those on this prompt.")
     ] = None,
@@ -162,6 +166,7 @@ def explain(
         groups=groups,
         embedding=embedding,
         encoder=encoder,
+        circuit=circuit,
         components=() if components is None else tuple(components.split(",")),
         seeds=_seeds(seeds),
         seed=seed,

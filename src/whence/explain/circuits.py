@@ -29,6 +29,7 @@ from whence.attribution import (
 )
 from whence.core import Behavior, Scores
 from whence.core.errors import MethodError
+from whence.explain.plan import Plan
 from whence.explain.subject import Subject
 from whence.interventions import Components, Divergence, Edges, Sweep, sweep_within
 from whence.models import Model, encode_prompt, with_answer
@@ -197,6 +198,17 @@ def find_circuit(
         "baselines": [_curve(c) for c in beside],
         "seconds": time.perf_counter() - start,
     }
+
+
+def circuit_of(
+    subject: Subject, behavior: Behavior, plan: Plan, memory: int | None
+) -> dict[str, Any]:
+    """The circuit of one behavior, as an explanation's record holds it."""
+    others = None if plan.other_prompt is None else {behavior.prompt: plan.other_prompt}
+    settings = CircuitSettings(memory=memory, seed=plan.seed)
+    found = find_circuit(subject, [behavior], others=others, settings=settings)
+    names = ("intervention", "method", "why", "causes_in_all", "settings", "members", "values")
+    return {name: found[name] for name in (*names, "faithfulness", "incompleteness", "curve")}
 
 
 def all_positions(model: Model, behaviors: Sequence[Behavior]) -> tuple[int, ...]:

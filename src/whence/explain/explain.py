@@ -22,6 +22,7 @@ from whence.core.errors import PlanError
 from whence.core.records import write_json
 from whence.corpus import Corpus
 from whence.explain.answers import answer_map, answer_record
+from whence.explain.circuits import circuit_of
 from whence.explain.findings import (
     Findings,
     among_components,
@@ -148,10 +149,13 @@ def explain_many(
         on_plan(plan, cost)
     found = _found(subject, behaviors, plan, scores, workers, memory or GRADIENT_MEMORY)
     more = _whole_answer(subject, behaviors, plan) if answer and "token" in plan.by else {}
-    return [
-        Explanation({**make_record(subject, behavior, number, found[behavior], plan), **more})
-        for number, behavior in enumerate(behaviors)
-    ]
+    records = []
+    for number, behavior in enumerate(behaviors):
+        record = {**make_record(subject, behavior, number, found[behavior], plan), **more}
+        if plan.circuit:
+            record["circuit"] = circuit_of(subject, behavior, plan, memory)
+        records.append(Explanation(record))
+    return records
 
 
 def _whole_answer(

@@ -135,11 +135,34 @@ def among_components(subject: Subject, behaviors: Sequence[Behavior], plan: Plan
         other_prompt=plan.other_prompt,
         batch_size=plan.batch_size,
     )
-    scores = (
-        leave_one_out(intervention, behaviors),
-        attribution_patching(intervention, behaviors),
+    scores, note = _swept(intervention, behaviors, plan)
+    found = _judged(intervention, scores, plan.top_components, plan, start)
+    return replace(found, notes=(note,))
+
+
+def _swept(
+    intervention: Components, behaviors: Sequence[Behavior], plan: Plan
+) -> tuple[tuple[Scores, ...], str]:
+    """Every component taken away alone where that is cheap; else the strongest by gradients.
+
+    Where it is not, gradients are kept for those alone too, so that all that is shown is measured.
+    """
+    gradients = attribution_patching(intervention, behaviors)
+    passes = len(intervention.causes) * len(behaviors)
+    if passes <= plan.most_exact:
+        note = f"components: each was taken away alone, in {passes:,} passes of one row"
+        return (leave_one_out(intervention, behaviors), gradients), note
+    count = max(1, plan.most_exact // len(behaviors))
+    order = np.argsort(-np.abs(gradients.values).mean(0), kind="stable")
+    first = sorted(int(i) for i in order[:count])
+    exact = leave_one_out(intervention, behaviors, [intervention.causes[i].id for i in first])
+    values = np.full_like(gradients.values, np.nan)
+    values[:, first] = gradients.values[:, first]
+    note = (
+        f"components: to take each away alone would cost {passes:,} passes of one row, more than "
+        f"{plan.most_exact:,}; the {len(first)} strongest by gradients were, the others were not"
     )
-    return _judged(intervention, scores, plan.top_components, plan, start)
+    return (exact, replace(gradients, values=values)), note
 
 
 def among_documents(
