@@ -43,7 +43,6 @@ from whence.attribution import (
 from whence.core import Behavior, Scores
 from whence.interventions import Components, Divergence, Edges
 from whence.models import Model, values
-from whence.verification import recall_at_planted
 from whence.worlds import copying, induction, two_hops
 
 MODELS = {"induction": induction, "copying": copying, "two hops": two_hops}
@@ -93,11 +92,8 @@ PARTS: dict[str, Method] = {
 
 def at_true_size(scores: Scores, truth: Sequence[str]) -> float:
     """Precision and recall of the first k of the mean order, k the number of true causes."""
-    mean = ranked(scores, scores.values.mean(0, keepdims=True))
-    mean = Scores(
-        mean.values, scores.behaviors[:1], scores.causes, scores.method, "alone", unit="rank"
-    )
-    return float(recall_at_planted(mean, [list(truth)])[0])
+    order = np.argsort(-np.nanmean(scores.values, axis=0), kind="stable")[: len(truth)]
+    return len({scores.causes[i].id for i in order} & set(truth)) / len(truth)
 
 
 def written(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
@@ -115,7 +111,14 @@ def written(seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
                     parts = Components(world.model, **how)
                     # With another prompt, heads that do the same in both cannot matter.
                     ends = {e.partition("->")[0] for e in truth} & set(world.heads)
-                    yield from rows("parts", parts, world.behaviors, sorted(ends), PARTS, case)
+                    yield from rows("parts", parts, world.behaviors, sorted(ends), fit(parts), case)
+
+
+def fit(parts: Components) -> dict[str, Method]:
+    """The methods for some parts: tests need two of a kind, to compare one with another."""
+    kinds = [cause.stratum for cause in parts.causes]
+    alone = any(kinds.count(kind) == 1 for kind in kinds)
+    return {name: m for name, m in PARTS.items() if not (alone and name == "effect-tests")}
 
 
 def rows(
@@ -147,7 +150,7 @@ def trained(seeds: Sequence[int], steps: int) -> Iterator[dict[str, Any]]:
             truth = [c.id for c, fall in zip(parts.causes, exact, strict=True) if fall >= floor]
             case = {"model": f"{name}, trained", "noise": None, "seed": seed, "with": "other",
                     "right": right}  # fmt: skip
-            others = {k: v for k, v in PARTS.items() if k != "leave-one-out"}
+            others = {k: v for k, v in fit(parts).items() if k != "leave-one-out"}
             if truth and right > 0.9:
                 yield from rows("parts", parts, world.behaviors, truth, others, case)
             else:
