@@ -22,3 +22,15 @@ def test_layers_and_tokens_of_a_state_space_model_are_explained(name, tmp_path):
 def test_heads_that_are_not_there_are_asked_for():
     with pytest.raises(InterventionError, match="layer or stream"):
         explain(small("mamba"), ASKED, by=["component"], choices=Plan(components=("head",)))
+
+
+def test_memory_sets_the_batch_of_the_plan():
+    found = [
+        explain(small("llama"), ASKED, by=["component", "token"], memory=memory)
+        for memory in (None, 400_000)
+    ]
+    sizes = [each.record["plan"]["batch_size"] for each in found]
+    assert sizes[0] == 32
+    assert 1 <= sizes[1] < 32
+    for one, other in zip(*(each.rows for each in found), strict=True):
+        assert one["measured"] == pytest.approx(other["measured"], abs=1e-5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from whence.core.errors import BehaviorError
 
 if TYPE_CHECKING:
     from whence.core import Behavior
+    from whence.models import Model
 
 _SHOWN = 20
 
@@ -25,6 +26,10 @@ def circuit(
     foil: Annotated[str | None, typer.Option(help="What it is compared with.")] = None,
     other: Annotated[
         str | None, typer.Option(help="Another prompt of as many tokens; what it gives is put in.")
+    ] = None,
+    swap: Annotated[
+        str | None,
+        typer.Option(help="Make it by words of as many tokens: Ada=Eve,... or a file of words."),
     ] = None,
     behaviors: Annotated[
         Path | None, typer.Option(help='JSONL of one task; with "other" beside "prompt".')
@@ -71,14 +76,58 @@ def circuit(
         return
     given |= {} if threshold is None else {"threshold": threshold}
     given |= {"memory": None if memory is None else memory << 20}
-    _circuit(source, corpus, asked, others, (of, positions, given), output, as_json)
+    made = _Others(others, swap, seed)
+    _circuit(source, corpus, asked, made, (of, positions, given), output, as_json)
+
+
+@dataclass(frozen=True)
+class _Others:
+    """Other prompts: given, or made of swapped words."""
+
+    given: dict[str, str]
+    swap: str | None
+    seed: int
+
+    @property
+    def asked(self) -> bool:
+        return bool(self.given) or self.swap is not None
+
+    def prompts(self, model: Model, asked: list[Behavior]) -> dict[str, str]:
+        from whence.interventions import other_prompts
+
+        if self.swap is None:
+            return self.given
+        if self.given:
+            raise BehaviorError(
+                "--swap",
+                expected="other prompts, or words to make them by",
+                got="both",
+                fix="Leave one of them out.",
+            )
+        if "=" in self.swap:
+            pairs = [pair.partition("=")[::2] for pair in self.swap.split(",")]
+            return other_prompts(model, asked, swaps={a.strip(): b.strip() for a, b in pairs})
+        words = _words(Path(self.swap))
+        return other_prompts(model, asked, words=words, seed=self.seed)
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BehaviorError(
+            f"--swap {path}",
+            expected="WORD=OTHER, or a file with a word a line",
+            got=str(error),
+            fix="Name words of the prompt, or such a file.",
+        ) from None
 
 
 def _circuit(
     source: str,
     corpus: Path | None,
     asked: list[Behavior],
-    others: dict[str, str],
+    made: _Others,
     how: tuple[str, str, dict[str, Any]],
     output: Path | None,
     as_json: bool,
@@ -91,7 +140,8 @@ def _circuit(
     everywhere = positions.strip() == "all"
     chosen = None if everywhere else _positions(positions)
     settings = CircuitSettings(parts=parts, positions=chosen, **given)
-    subject = open_subject(source, corpus, needs_corpus=not others)
+    subject = open_subject(source, corpus, needs_corpus=not made.asked)
+    others = made.prompts(subject.model, asked)
     if everywhere:
         every = all_positions(subject.model, asked)
         settings = replace(settings, positions=every, apart=not settings.of_edges)

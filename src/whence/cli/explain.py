@@ -60,8 +60,9 @@ def explain(
         ),
     ] = 0,
     memory: Annotated[
-        int, typer.Option(help="MiB for training states that the derivative keeps.")
-    ] = 1024,
+        int | None,
+        typer.Option(help="MiB beyond the model: batches, and what the derivative keeps (1024)."),
+    ] = None,
     scores: Annotated[
         list[Path] | None,
         typer.Option(help="A folder of document scores to test in place of our own."),
@@ -86,6 +87,10 @@ def explain(
         str | None,
         typer.Option(help="Units inside the model: head,mlp (the usual), layer or stream."),
     ] = None,
+    circuit: Annotated[
+        bool,
+        typer.Option("--circuit", help="Also look for the edges that carry it, and draw them."),
+    ] = False,
     other_prompt: Annotated[
         str | None, typer.Option(help="Replace activations by those on this prompt.")
     ] = None,
@@ -161,6 +166,7 @@ def explain(
         groups=groups,
         embedding=embedding,
         encoder=encoder,
+        circuit=circuit,
         components=() if components is None else tuple(components.split(",")),
         seeds=_seeds(seeds),
         seed=seed,
@@ -174,7 +180,7 @@ def explain(
         plan=Plan.from_json(read_json(plan)) if plan is not None else None,
         choices=choices,
         workers=workers,
-        memory=memory << 20,
+        memory=None if memory is None else memory << 20,
         scores=[Scores.load(folder) for folder in scores] if scores else None,
         on_plan=_announce,
         answer=token_by_token,

@@ -52,6 +52,9 @@ def judge(
     sanity: Annotated[bool, typer.Option(help="Also judge scores that must fail.")] = True,
     seed: Annotated[int, typer.Option(help="Of controls, resampling and random removals.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Training replays at a time.")] = None,
+    memory: Annotated[
+        int | None, typer.Option(help="MiB beyond the model, for components and tokens.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="record.json")] = None,
     page: Annotated[
         Path | None, typer.Option(help="An HTML file: the table, and scores against cost.")
@@ -83,7 +86,7 @@ def judge(
     if by == "documents":
         found = _documents(run, bank, behaviors, named, scores or [], truth, workers, settings)
     else:
-        found = _inside(run, by, behaviors, named, settings, (unit, removal))
+        found = _inside(run, by, behaviors, named, settings, (unit, removal), memory)
     if output is not None:
         write_json(output, found.to_json())
         typer.echo(f"written: {output}", err=True)
@@ -149,9 +152,10 @@ def _inside(
     methods: list[str] | None,
     settings: JudgeSettings,
     cut: tuple[str, str],
+    memory: int | None,
 ) -> Judgement:
     from whence.explain import Cut, judge_components, judge_tokens
-    from whence.interventions import Components
+    from whence.interventions import Components, sweep_within
     from whence.training import open_run
 
     asked = _behaviors(behaviors_path)
@@ -159,12 +163,17 @@ def _inside(
     model, before = opened.model(), None
     if settings.sanity and opened.checkpoints[0].step == 0:
         before = opened.model(0)
+    budget = None if memory is None else memory << 20
     if by == "tokens":
-        return judge_tokens(model, asked, methods, before=before, cut=Cut(*cut), settings=settings)
+        chosen = Cut(*cut, batch_size=sweep_within(model, asked, budget).batch_size)
+        return judge_tokens(model, asked, methods, before=before, cut=chosen, settings=settings)
     corpus = opened.corpus()
     texts = [corpus.text(i) for i in range(min(16, corpus.n_documents))]
+    sweep = sweep_within(model, asked, budget, reference=texts)
+    units = ("head", "mlp") if model.sites.layers[0].has_heads else ("layer",)
+    how: dict[str, Any] = {"batch_size": sweep.batch_size, "reuse": sweep.reuse, "units": units}
     parts = [
-        None if m is None else Components(m, replacement="mean", reference=texts)
+        None if m is None else Components(m, replacement="mean", reference=texts, **how)
         for m in (model, before)
     ]
     assert parts[0] is not None
@@ -234,7 +243,7 @@ def _print(found: Judgement) -> None:
     console.width = max(console.width, whole)  # numbers cut short would say something else
     console.print(table)
     if any(row["curve"] for row in rows):
-        console.print(_curves(rows))
+        console.print(_curves(rows, found.kind))
     count = len(found.behaviors)
     console.print(
         f"{count} behaviors, {found.subsets} random removals of {found.kind}s. LDS: rank "
@@ -246,17 +255,20 @@ def _print(found: Judgement) -> None:
             console.print(f"{row['method']} loses to {row['behind']}.", style="bold")
 
 
-def _curves(rows: Sequence[dict[str, Any]]) -> Any:
+def _curves(rows: Sequence[dict[str, Any]], kind: str) -> Any:
     """What the first causes of each order carry."""
     from rich import box
     from rich.table import Table
 
-    areas = ("insertion", "deletion", "sufficiency", "comprehensiveness")
+    areas = ["insertion", "deletion", "sufficiency", "comprehensiveness"]
+    # Of components insertion is the CPR of circuits; its companion stands beside it.
+    areas += ["cmd"] if kind == "component" else []
     table = Table(
         box=box.SIMPLE,
         caption="Causes in each method's order. insertion, deletion: share of the behaviors that "
         "survives with the first ones alone, and without them, over all numbers of them (high, "
-        "low). sufficiency, comprehensiveness: nats lost then (low, high). 95 % intervals.",
+        "low). sufficiency, comprehensiveness: nats lost then (low, high). 95 % intervals."
+        + (" insertion is CPR, cmd the area between it and 1." if kind == "component" else ""),
     )
     table.add_column("order", no_wrap=True)
     for area in areas:

@@ -29,6 +29,7 @@ from whence.attribution import (
 )
 from whence.core import Behavior, Scores
 from whence.core.errors import MethodError
+from whence.explain.plan import Plan
 from whence.explain.subject import Subject
 from whence.interventions import Components, Divergence, Edges, Sweep, sweep_within
 from whence.models import Model, encode_prompt, with_answer
@@ -142,8 +143,11 @@ def find_circuit(
     settings = settings or CircuitSettings()
     start = time.perf_counter()
     asked = [b if b.target is not None else with_answer(subject.model, b) for b in behaviors]
-    sweep = sweep_within(subject.model, asked, settings.memory, edges=settings.of_edges)
-    causes = _intervention(subject, others, settings, sweep)
+    texts = [] if others else _references(subject)
+    sweep = sweep_within(
+        subject.model, asked, settings.memory, edges=settings.of_edges, reference=texts
+    )
+    causes = _intervention(subject, others, texts, settings, sweep)
     scores, why = _scores(causes, asked, settings)
     sizes = sorted({*SIZES, *_MORE_SIZES})
     found = curve(scores, causes, sizes=sizes)
@@ -196,23 +200,41 @@ def find_circuit(
     }
 
 
+def circuit_of(
+    subject: Subject, behavior: Behavior, plan: Plan, memory: int | None
+) -> dict[str, Any]:
+    """The circuit of one behavior, as an explanation's record holds it."""
+    others = None if plan.other_prompt is None else {behavior.prompt: plan.other_prompt}
+    settings = CircuitSettings(memory=memory, seed=plan.seed)
+    found = find_circuit(subject, [behavior], others=others, settings=settings)
+    names = ("intervention", "method", "why", "causes_in_all", "settings", "members", "values")
+    return {name: found[name] for name in (*names, "faithfulness", "incompleteness", "curve")}
+
+
 def all_positions(model: Model, behaviors: Sequence[Behavior]) -> tuple[int, ...]:
     """Every token that all prompts have, counted from the first."""
     return tuple(range(min(len(encode_prompt(model, b.prompt).ids) for b in behaviors)))
 
 
+def _references(subject: Subject) -> list[str]:
+    """Documents over which means are taken; none without a corpus."""
+    corpus = subject.corpus
+    if corpus is None:
+        return []
+    return [corpus.text(i) for i in range(min(_REFERENCE, corpus.n_documents))]
+
+
 def _intervention(
     subject: Subject,
     others: Mapping[str, str] | None,
+    texts: Sequence[str],
     settings: CircuitSettings,
     sweep: Sweep,
 ) -> Edges | Components:
     how: dict[str, Any] = {"replacement": "zero"}
     if others:
         how = {"replacement": "other", "other_prompt": others}
-    elif subject.corpus is not None:
-        corpus = subject.corpus
-        texts = [corpus.text(i) for i in range(min(_REFERENCE, corpus.n_documents))]
+    elif texts:
         how = {"replacement": "mean", "reference": texts}
     how |= {"batch_size": sweep.batch_size, "reuse": sweep.reuse, "positions": settings.positions}
     if settings.of_edges:

@@ -22,16 +22,19 @@ from whence.core.errors import PlanError
 from whence.core.records import write_json
 from whence.corpus import Corpus
 from whence.explain.answers import answer_map, answer_record
+from whence.explain.circuits import circuit_of
 from whence.explain.findings import (
     Findings,
     among_components,
     among_documents,
     among_tokens,
+    references,
     tokens_of,
 )
 from whence.explain.plan import Estimate, Plan, check_workers, estimate, fit
 from whence.explain.record import make_record
 from whence.explain.subject import Subject, open_subject
+from whence.interventions import sweep_within
 from whence.models import Model, with_answer
 from whence.training import GRADIENT_MEMORY, Run
 
@@ -100,7 +103,7 @@ def explain_many(
     choices: Plan | None = None,
     scores: Sequence[Scores] | None = None,
     workers: int | None = None,
-    memory: int = GRADIENT_MEMORY,
+    memory: int | None = None,
     on_plan: Callable[[Plan, Estimate], object] | None = None,
     answer: bool = False,
 ) -> list[Explanation]:
@@ -116,7 +119,8 @@ def explain_many(
         choices: a plan whose budgeted parts are still open; None means the defaults.
         scores: document scores to test in place of our own, from any method.
         workers: training replays at a time.
-        memory: bytes for states that the derivative through the run keeps on its way.
+        memory: bytes beyond the model: the plan's batch follows from it, and what the derivative
+            through the run may keep on its way. None means the usual batch, and 1 GiB.
         on_plan: called with the plan and its estimated cost before the work begins.
         answer: the behaviors are the tokens of one answer, each behind those before it; then each
             explanation also holds the map of the whole answer.
@@ -136,18 +140,22 @@ def explain_many(
     behaviors = [with_answer(subject.model, b) for b in behaviors]
     if plan is None:
         open_plan = _possible(choices or Plan(), subject, by)
+        open_plan = _within(open_plan, subject, behaviors, memory)
         plan, cost = fit(open_plan, subject.run, len(behaviors), budget, workers)
     else:
         plan = _possible(plan, subject, by)
         cost = estimate(plan, subject.run, len(behaviors), workers)
     if on_plan is not None:
         on_plan(plan, cost)
-    found = _found(subject, behaviors, plan, scores, workers, memory)
+    found = _found(subject, behaviors, plan, scores, workers, memory or GRADIENT_MEMORY)
     more = _whole_answer(subject, behaviors, plan) if answer and "token" in plan.by else {}
-    return [
-        Explanation({**make_record(subject, behavior, number, found[behavior], plan), **more})
-        for number, behavior in enumerate(behaviors)
-    ]
+    records = []
+    for number, behavior in enumerate(behaviors):
+        record = {**make_record(subject, behavior, number, found[behavior], plan), **more}
+        if plan.circuit:
+            record["circuit"] = circuit_of(subject, behavior, plan, memory)
+        records.append(Explanation(record))
+    return records
 
 
 def _whole_answer(
@@ -177,6 +185,18 @@ def _possible(plan: Plan, subject: Subject, by: Sequence[Kind] | None) -> Plan:
         has_heads = all(layer.has_heads for layer in subject.model.sites.layers)
         components = ("head", "mlp") if has_heads else ("layer",)
     return replace(plan, by=wanted, replacement=replacement, components=components)
+
+
+def _within(
+    plan: Plan, subject: Subject, behaviors: Sequence[Behavior], memory: int | None
+) -> Plan:
+    """The plan with a batch that keeps forward passes within a budget of memory."""
+    if memory is None or not {"component", "token"} & set(plan.by):
+        return plan
+    means = "component" in plan.by and plan.replacement == "mean"
+    texts = references(subject.corpus, plan) if means else []
+    sweep = sweep_within(subject.model, behaviors, memory, reference=texts)
+    return replace(plan, batch_size=min(plan.batch_size, sweep.batch_size))
 
 
 def _found(

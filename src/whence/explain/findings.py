@@ -126,20 +126,43 @@ def tokens_of(subject: Subject, prompt: str, plan: Plan) -> Tokens:
 def among_components(subject: Subject, behaviors: Sequence[Behavior], plan: Plan) -> Findings:
     """Which parts of the model: every head and MLP is replaced."""
     start = time.perf_counter()
-    references = _references(subject.corpus, plan) if plan.replacement == "mean" else None
+    texts = references(subject.corpus, plan) if plan.replacement == "mean" else None
     intervention = Components(
         subject.model,
         units=plan.components,
         replacement=plan.replacement,
-        reference=references,
+        reference=texts,
         other_prompt=plan.other_prompt,
         batch_size=plan.batch_size,
     )
-    scores = (
-        leave_one_out(intervention, behaviors),
-        attribution_patching(intervention, behaviors),
+    scores, note = _swept(intervention, behaviors, plan)
+    found = _judged(intervention, scores, plan.top_components, plan, start)
+    return replace(found, notes=(note,))
+
+
+def _swept(
+    intervention: Components, behaviors: Sequence[Behavior], plan: Plan
+) -> tuple[tuple[Scores, ...], str]:
+    """Every component taken away alone where that is cheap; else the strongest by gradients.
+
+    Where it is not, gradients are kept for those alone too, so that all that is shown is measured.
+    """
+    gradients = attribution_patching(intervention, behaviors)
+    passes = len(intervention.causes) * len(behaviors)
+    if passes <= plan.most_exact:
+        note = f"components: each was taken away alone, in {passes:,} passes of one row"
+        return (leave_one_out(intervention, behaviors), gradients), note
+    count = max(1, plan.most_exact // len(behaviors))
+    order = np.argsort(-np.abs(gradients.values).mean(0), kind="stable")
+    first = sorted(int(i) for i in order[:count])
+    exact = leave_one_out(intervention, behaviors, [intervention.causes[i].id for i in first])
+    values = np.full_like(gradients.values, np.nan)
+    values[:, first] = gradients.values[:, first]
+    note = (
+        f"components: to take each away alone would cost {passes:,} passes of one row, more than "
+        f"{plan.most_exact:,}; the {len(first)} strongest by gradients were, the others were not"
     )
-    return _judged(intervention, scores, plan.top_components, plan, start)
+    return (exact, replace(gradients, values=values)), note
 
 
 def among_documents(
@@ -356,7 +379,7 @@ def _in_nats(scores: Scores, plan: Plan) -> Scores:
     return scores if slope is None else scores.calibrated(slope, "replays of this run")
 
 
-def _references(corpus: Corpus | None, plan: Plan) -> list[str]:
+def references(corpus: Corpus | None, plan: Plan) -> list[str]:
     """Texts over which the mean activation is taken: documents drawn with the plan's seed."""
     assert corpus is not None
     rng = generator(plan.seed, "references")

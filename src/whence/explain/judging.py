@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from whence.core import Behavior, Kind, Scores
-from whence.core.errors import MethodError
+from whence.core.errors import MethodError, ModelError
 from whence.core.records import finite
 from whence.explain.methods import Causes, Method, methods_named
 from whence.explain.peak import peak_memory
@@ -34,6 +34,7 @@ from whence.verification import (
     Rise,
     VerifySettings,
     agreement,
+    curve,
     lead,
     loss_rise,
     predicted_sums,
@@ -252,11 +253,28 @@ def judge_components(
     """
     settings = settings or JudgeSettings(keep_share=0.9)
     chosen = methods_named("component", methods)
+    if methods is None and not _has_streams(components):
+        chosen = {name: method for name, method in chosen.items() if not method.streams}
     case = drawn(components, behaviors, settings)
     found = compared(judge([case], chosen, [before] if before else None, settings), settings)
     rises = _rises(found, components, settings)
-    rows = [replace(row, rises=rises.get(row.method, ())) for row in found]
+    rows = [
+        replace(row, rises=rises.get(row.method, ()), curve=_carried(row, components))
+        for row in found
+    ]
     return judgement("component", [case], rows, settings)
+
+
+def _has_streams(components: Components) -> bool:
+    try:
+        return bool(components.model.streams)
+    except ModelError:
+        return False
+
+
+def _carried(row: Judged, components: Components) -> Curve:
+    """What the first components of a method's order carry, as in MIB."""
+    return replace(curve(row.scores[0], components), method=row.method)
 
 
 def drawn(causes: Causes, behaviors: Sequence[Behavior], settings: JudgeSettings) -> Case:

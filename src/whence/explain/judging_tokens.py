@@ -22,7 +22,7 @@ from whence.explain.judging import (
 )
 from whence.explain.methods import Causes, methods_named
 from whence.interventions import Tokens
-from whence.models import Model
+from whence.models import BATCH_SIZE, Model
 from whence.verification import EVEN_SIZES, pooled_curve
 
 
@@ -33,14 +33,18 @@ class Cut:
     Attributes:
         unit: "token", "word", "sentence", "demonstration" or "turn".
         removal: see `whence.interventions.Tokens`.
+        batch_size: rows in one forward pass.
     """
 
     unit: str = "token"
     removal: str = "drop"
+    batch_size: int = BATCH_SIZE
 
     def of(self, model: Model, prompt: str) -> Tokens:
         """A prompt, cut."""
-        return Tokens(model, prompt, unit=self.unit, removal=self.removal)
+        return Tokens(
+            model, prompt, unit=self.unit, removal=self.removal, batch_size=self.batch_size
+        )
 
 
 def judge_tokens(

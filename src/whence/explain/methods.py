@@ -21,6 +21,7 @@ from whence.attribution import (
     coar,
     context_length_probing,
     datamodel,
+    direct_logit_attribution,
     ekfac,
     embedding,
     embedding_norm,
@@ -28,6 +29,7 @@ from whence.attribution import (
     gauss_newton,
     gradient_similarity,
     gradient_x_input,
+    information_flow,
     integrated_gradients,
     kernel_shapley,
     leave_one_out,
@@ -59,11 +61,13 @@ class Method:
         score: from causes, behaviors and subsets, which it may fit.
         fits: whether it fits measured subsets; then none may judge what was fitted to it.
         reads: whether its scores depend on the model, or on the text alone.
+        streams: whether the model's stream must be a sum; left out where it is not, unless named.
     """
 
     score: Callable[[Causes, Sequence[Behavior], Keep], Scores]
     fits: bool = False
     reads: bool = True
+    streams: bool = False
 
 
 def _documents(causes: Causes) -> Documents:
@@ -165,6 +169,10 @@ _COMPONENTS = {
     **_ANY_FORWARD,
     "coar": Method(lambda i, b, _: coar(i, b)),
     "attribution-patching": Method(lambda i, b, _: attribution_patching(_components(i), b)),
+    "information-flow": Method(lambda i, b, _: information_flow(_components(i), b), streams=True),
+    "direct-logit-attribution": Method(
+        lambda i, b, _: direct_logit_attribution(_components(i), b), streams=True
+    ),
     "random": _RANDOM,
 }
 

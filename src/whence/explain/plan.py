@@ -71,6 +71,9 @@ class Plan:
         references: documents over which the mean activation is taken.
         top_documents: size of the set of documents that is removed together.
         top_components: the same for components.
+        most_exact: forward passes of one row up to which every component is taken away alone;
+            beyond, gradients come first, and only the strongest are.
+        circuit: also look for the circuit: the edges between components that carry the behavior.
         top_tokens: the same for tokens.
         shown: documents listed for each method.
         checkpoints: steps at which document gradients are taken; empty leaves the method out.
@@ -107,6 +110,8 @@ class Plan:
     references: int = 64
     top_documents: int = 10
     top_components: int = 5
+    most_exact: int = 20_000
+    circuit: bool = False
     top_tokens: int = 3
     shown: int = 10
     checkpoints: tuple[int, ...] = ()

@@ -11,6 +11,7 @@ bank          a run trained again on many random subsets, kept
 divergence    how far the whole prediction moves, in place of one behavior's value
 subsets       drawing random subsets
 groups        named groups of things that are taken away together
+swaps         another prompt by swapping words for matched ones
 replacements  what stands in the place of a component
 watched       a value with its graph, beside what components could lose
 resuming      passes that begin at the first layer that changes
@@ -35,6 +36,7 @@ from whence.interventions.interface import Intervention, check_keep, keep_withou
 from whence.interventions.listeners import direct_parts
 from whence.interventions.memory import Sweep, sweep_within
 from whence.interventions.subsets import Sizes, random_subsets
+from whence.interventions.swaps import drawn_swap, other_prompts, swapped
 from whence.interventions.tokens import Tokens, neutral_token
 from whence.interventions.watched import Watched
 
@@ -55,10 +57,13 @@ __all__ = [
     "direct_parts",
     "document_causes",
     "document_text",
+    "drawn_swap",
     "keep_without",
     "make_bank",
     "neutral_token",
     "open_bank",
+    "other_prompts",
     "random_subsets",
+    "swapped",
     "sweep_within",
 ]

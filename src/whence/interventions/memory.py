@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from whence.core import Behavior
 from whence.core.errors import PlanError
-from whence.models import BATCH_SIZE, Model, Row, encode, memory_needed, rows_of
+from whence.models import BATCH_SIZE, Model, Row, encode, encode_prompt, memory_needed, rows_of
 
 _MIB = 2**20
 
@@ -47,6 +47,7 @@ def sweep_within(
     memory: int | None = None,
     *,
     edges: bool = False,
+    reference: Sequence[str] = (),
 ) -> Sweep:
     """The largest batch, at most the usual one, with which a sweep stays within a budget.
 
@@ -56,13 +57,15 @@ def sweep_within(
         memory: bytes beyond the parameters; None means that the usual batch is taken, whatever
             it needs.
         edges: whether edges are cut and differentiated, or components replaced.
+        reference: texts over which means are taken, in batches of the same size.
 
     Raises:
         PlanError: one row alone needs more.
         BehaviorError: a behavior cannot be measured.
     """
     rows = [row for behavior in behaviors for row in rows_of(encode(model, behavior))]
-    length = max(len(row.ids) for row in rows)
+    texts = [min(model.context, len(encode_prompt(model, text).ids)) for text in reference]
+    length = max([len(row.ids) for row in rows] + texts)
     read = max(len(row.scores) for row in rows)
     one, kept = _row_needs(model, length, read, edges), _kept(model, rows)
     if memory is None:

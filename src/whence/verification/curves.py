@@ -54,6 +54,7 @@ BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 Order = Literal["score", "magnitude"]
 Area = Literal["cpr", "cmd", "insertion", "deletion", "sufficiency", "comprehensiveness"]
 AREAS: tuple[Area, ...] = ("insertion", "deletion", "sufficiency", "comprehensiveness")
+_TOLD: tuple[Area, ...] = (*AREAS, "cmd")
 """What is told of tokens."""
 
 
@@ -147,7 +148,7 @@ class Curve:
             "removed": (1 - self.completeness).tolist(),
             **{
                 area: {"value": getattr(self, area), "interval": list(self.interval(area))}
-                for area in AREAS
+                for area in _TOLD
             },
         }
 

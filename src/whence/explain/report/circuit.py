@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from whence.core.markup import Markup, tag
+from whence.core.markup import Markup, join, tag
 from whence.core.page import figures, html_page, page_top, section, table
 from whence.core.plot import STYLE, Axis, Series, plot
+from whence.explain.reading import Record
 from whence.explain.report.parts import number
 
 _COLUMN, _ROW, _MARGIN = 64, 74, 46
@@ -54,6 +55,20 @@ def circuit_page(record: dict[str, Any]) -> str:
     members = section("members", of.capitalize(), note, _members(record["members"], of))
     title = f"{first['prompt']} - a circuit"
     return html_page(title, tag("main", head, graph, curves, members), style=STYLE + _OWN)
+
+
+def circuit_section(record: Record) -> Markup | None:
+    """The circuit in an explanation's report; None where none was looked for."""
+    found = record.get("circuit")
+    if not found:
+        return None
+    said = (
+        f"{found['faithfulness']:.0%} of the behavior survives in these {len(found['members'])} of "
+        f"{found['causes_in_all']} edges with all others cut "
+        f"({found['intervention']['removal']}); they were ordered by {found['method']}: "
+        f"{found['why']}."
+    )
+    return join(graph_section(found["members"]), tag("p", said, class_="note"))
 
 
 def graph_section(members: list[dict[str, Any]]) -> Markup:

@@ -14,6 +14,7 @@ from whence.core.records import writing
 from whence.explain.reading import Record, nats, probability, summary, visible
 from whence.explain.report.answer import answer_section
 from whence.explain.report.checks import checks_section
+from whence.explain.report.circuit import circuit_section
 from whence.explain.report.components import components_section
 from whence.explain.report.corpus import corpus_section
 from whence.explain.report.documents import documents_section
@@ -56,6 +57,7 @@ def render(record: Record) -> str:
         prompt_section(record),
         answer_section(record),
         components_section(record),
+        circuit_section(record),
         documents_section(record),
         shaped_section(record),
         checks_section(record),

@@ -1,0 +1,81 @@
+"""Components in explanations and judgements: exact where cheap, circuits, what orders carry."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.models.small import small
+from whence.core import Behavior
+from whence.explain import JudgeSettings, Plan, explain, judge_components
+from whence.explain.report import render
+from whence.interventions import Components
+from whence.worlds import induction
+
+ASKED = Behavior("Ada Lovelace was born in", " London", " Paris")
+
+
+@pytest.fixture(scope="module")
+def written():
+    return induction(6, noise=0.01)
+
+
+def component_rows(result, method):
+    return [row for row in result.rows if row["kind"] == "component" and row["method"] == method]
+
+
+def test_where_all_is_too_much_the_strongest_by_gradients_are_taken_away(written):
+    found = explain(
+        written.model, written.behaviors[0], by=["component"], choices=Plan(most_exact=4)
+    )
+    assert "more than 4; the 4 strongest by gradients were" in found.record["notes"][0]
+    exact = component_rows(found, "leave-one-out")
+    assert len(exact) == 4
+    whole = explain(written.model, written.behaviors[0], by=["component"])
+    assert "each was taken away alone, in 10 passes" in whole.record["notes"][0]
+    gradients = component_rows(whole, "attribution-patching")
+    strongest = sorted(gradients, key=lambda row: -abs(row["predicted"]))[:4]
+    assert {row["cause"]["id"] for row in exact} == {row["cause"]["id"] for row in strongest}
+    measured = {
+        row["cause"]["id"]: row["measured"] for row in component_rows(whole, "leave-one-out")
+    }
+    for row in exact:
+        assert row["measured"] == pytest.approx(measured[row["cause"]["id"]], abs=1e-6)
+
+
+def test_the_circuit_is_in_the_record_and_drawn_when_asked(written):
+    asked = written.behaviors[0]
+    plan = Plan(circuit=True, replacement="other", other_prompt=written.others[asked.prompt])
+    found = explain(written.model, asked, by=["component"], choices=plan)
+    members = {member["id"] for member in found.record["circuit"]["members"]}
+    assert members == written.edges["other"]
+    assert json.loads(json.dumps(found.record, allow_nan=False)) == found.record
+    page = render(found.record)
+    assert "of the behavior survives in these 3 of 110 edges" in page
+    assert 'aria-label="3 edges between' in page
+    again = explain(written.model, asked, by=["component"], choices=plan)
+    assert again.record["circuit"] == found.record["circuit"]
+
+
+def test_judged_by_what_the_first_components_carry(written):
+    parts = Components(written.model, replacement="zero")
+    settings = JudgeSettings(shares=(), sanity=False, subsets=20, keep_share=0.8)
+    names = ["leave-one-out", "information-flow", "direct-logit-attribution", "random"]
+    found = judge_components(parts, written.behaviors, names, settings=settings).to_json()
+    curves = {row["method"]: row["curve"] for row in found["rows"]}
+    assert list(curves) == names
+    exact, chance = curves["leave-one-out"], curves["random"]
+    assert exact["cmd"]["value"] < chance["cmd"]["value"]
+    low, high = exact["comprehensiveness"]["interval"]
+    assert low <= exact["comprehensiveness"]["value"] <= high
+    assert exact["comprehensiveness"]["value"] > chance["comprehensiveness"]["value"]
+    assert np.isfinite(exact["insertion"]["value"])
+
+
+def test_methods_that_need_a_sum_are_left_out_where_the_stream_is_none():
+    parts = Components(small("mamba"), units=("layer",), replacement="zero")
+    settings = JudgeSettings(shares=(), sanity=False, subsets=12, keep_share=0.5)
+    found = judge_components(parts, [ASKED], settings=settings)
+    names = [row.method for row in found.rows]
+    assert "attribution-patching" in names
+    assert "information-flow" not in names
