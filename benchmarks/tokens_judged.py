@@ -23,9 +23,9 @@ import torch
 
 from whence.core import Behavior, Scores, read_behaviors
 from whence.explain import METHODS
+from whence.explain.subject import open_subject
 from whence.interventions import Tokens
 from whence.models import Model
-from whence.training import open_run
 from whence.verification import AREAS, cascade, pooled_curve, recall_at_planted
 from whence.worlds import chosen, copying, induction, marked, two_hops
 
@@ -100,7 +100,7 @@ def bootstrap(values: Sequence[float]) -> list[float]:
 
 
 def real(path: Path, behaviors: Sequence[Behavior], unit: str, removal: str) -> dict[str, object]:
-    model = open_run(path).model()
+    model = open_subject(path, None, needs_corpus=False).model
     cut = cut_by(unit, removal)
     rows = {}
     for name, method in METHODS["token"].items():
@@ -153,7 +153,7 @@ def main() -> None:
     first = kinds.add_parser("planted")
     first.add_argument("--count", type=int, default=16)
     second = kinds.add_parser("real")
-    second.add_argument("run", type=Path)
+    second.add_argument("run", type=Path, help="a run, or a checkpoint")
     second.add_argument("behaviors", type=Path)
     second.add_argument("--unit", default="word")
     for each in (first, second):
