@@ -189,7 +189,7 @@ def _fitted(
     length = ask(rng, 1).ids.shape[1]
     config = GPT2Config(
         vocab_size=len(_WORDS) + 1,
-        n_positions=length + 1,  # the answer counts as seen, too
+        n_positions=max(8, length + 1),  # the answer counts as seen; opening looks at 8 tokens
         n_embd=_WIDTH,
         n_layer=_LAYERS,
         n_head=_HEADS,
