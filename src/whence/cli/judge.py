@@ -265,7 +265,8 @@ def _curves(rows: Sequence[dict[str, Any]]) -> Any:
     table.add_column("ahead of")
     for row in sorted(rows, key=lambda row: row["curve"]["deletion"]["value"]):
         told = [row["curve"][area] for area in areas]
-        cells = [f"{_number(each['value'])} ({_pair(each['interval'])})" for each in told]
+        # The interval below its value: no number may be cut short.
+        cells = [f"{_number(each['value'])}\n{_pair(each['interval'])}" for each in told]
         table.add_row(str(row["method"]), *cells, ", ".join(row["ahead"]))
     return table
 
