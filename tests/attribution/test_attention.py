@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.small import ARCHITECTURES, small
+from tests.models.small import ARCHITECTURES, STATE_SPACE, small
 from whence.attribution import attention_rollout, value_flow
 from whence.attribution.attention import _attentions, _moved, _reading
 from whence.core import Behavior
@@ -103,4 +103,13 @@ def test_a_stream_that_is_no_sum_has_no_value_flow():
     tokens = Tokens(small("opt-norm-after"), PROMPT)
     assert attention_rollout(tokens, [BEHAVIOR]).values.shape == (1, 9)
     with pytest.raises(ModelError, match="residual stream"):
+        value_flow(tokens, [BEHAVIOR])
+
+
+@pytest.mark.parametrize("name", STATE_SPACE)
+def test_a_model_without_attention_says_so(name):
+    tokens = Tokens(small(name), PROMPT)
+    with pytest.raises(MethodError, match="which has no attention"):
+        attention_rollout(tokens, [BEHAVIOR])
+    with pytest.raises(ModelError, match="state-space layers"):
         value_flow(tokens, [BEHAVIOR])

@@ -15,11 +15,13 @@ from whence.core import Scores
 from whence.core.errors import BehaviorError, MethodError
 from whence.explain import (
     METHODS,
+    Cut,
     JudgeSettings,
     judge_components,
     judge_documents,
     judge_tokens,
 )
+from whence.explain.judged_page import judged_page
 from whence.explain.judging import Case, _cross_fitted
 from whence.explain.methods import Method
 from whence.explain.peak import peak_memory
@@ -27,6 +29,7 @@ from whence.explain.untrained import untrained
 from whence.interventions import Components, make_bank
 from whence.training import open_run, train
 from whence.verification import Resampling
+from whence.worlds import copying
 
 QUICK = Resampling(resamples=100)
 
@@ -161,6 +164,27 @@ def test_tokens_are_judged_prompt_by_prompt(quick_run, questions):
     )
     assert found.rows[1].agreement.by_behavior.shape == (2,)
     assert found.rows[1].agreement.lds > 0.5
+    told = found.to_json()["rows"][0]["curve"]
+    low, high = told["deletion"]["interval"]
+    assert low <= told["deletion"]["value"] <= high
+
+
+def test_orders_of_words_beside_those_that_know_nothing():
+    world = copying(6, noise=0.02)
+    methods = ["leave-one-out", "value-flow", "last-first", "embedding-norm", "random"]
+    found = judge_tokens(
+        world.model,
+        world.behaviors,
+        methods,
+        cut=Cut("word", "replace"),
+        settings=JudgeSettings(resampling=QUICK, subsets=20),
+    )
+    rows = {row.method: row for row in found.rows}
+    assert {"last-first", "random"} <= set(rows["leave-one-out"].ahead)
+    assert rows["random"].ahead == ()
+    assert rows["leave-one-out"].curve.deletion < rows["last-first"].curve.deletion
+    page = judged_page(found.to_json(), ["random"])
+    assert "What the first causes carry" in page
 
 
 def test_every_method_has_a_name_that_its_scores_could_bear():

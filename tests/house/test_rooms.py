@@ -363,10 +363,13 @@ PUBLIC = {
     ],
     "worlds": [
         "Fact",
+        "Trained",
         "World",
         "Written",
+        "chosen",
         "copying",
         "induction",
+        "marked",
         "people",
         "python_library",
         "two_hops",

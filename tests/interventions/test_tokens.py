@@ -103,6 +103,11 @@ def test_positions_kept_under_a_sliding_window(name):
     np.testing.assert_allclose(without(tokens, ["T3"])[0], expected, atol=2e-5)
 
 
+def test_a_state_space_model_has_nothing_to_hide_tokens_with():
+    with pytest.raises(InterventionError, match="a model with attention"):
+        Tokens(small("mamba"), PROMPT, removal="mask")
+
+
 def test_replace_puts_the_neutral_token_there():
     model = small()
     for given, number in ((None, 0), (7, 7), (" London", 282)):

@@ -112,6 +112,22 @@ def test_behaviors_with_causes_of_their_own_make_one_curve():
         pooled_curve([(scores(worlds[0], worlds[0].effects), worlds[1])])
 
 
+def test_a_behavior_that_its_causes_oppose_does_not_cancel_another():
+    worlds = [LinearWorld(EFFECTS[:1, :10]), LinearWorld(-EFFECTS[:1, :10])]
+    found = pooled_curve([(scores(world, world.effects), world) for world in worlds])
+    total = EFFECTS[0, :10].sum()
+    # With everything both are back where they were: their sum is what it was with nothing.
+    assert found.faithfulness[-1] == pytest.approx(0)
+    best = np.sort(EFFECTS[0, :10])[::-1]
+    least = np.sort(EFFECTS[0, :10])
+    for k, share in enumerate(EVEN_SIZES):
+        count = max(1, round(share * 10))
+        expected = (best[:count].sum() - least[:count].sum()) / (2 * total)
+        assert found.faithfulness[k] == pytest.approx(expected)
+    low, high = found.interval("insertion")
+    assert -1 < low <= high < 1
+
+
 def test_intervals_and_leads_by_the_same_draws():
     world = LinearWorld(EFFECTS + 3 * (np.arange(40) % 7 == 0))
     good = curve(scores(world, world.effects), world, sizes=EVEN_SIZES)

@@ -268,15 +268,22 @@ def _curves(rows: Sequence[dict[str, Any]], kind: str) -> Any:
         caption="Causes in each method's order. insertion, deletion: share of the behaviors that "
         "survives with the first ones alone, and without them, over all numbers of them (high, "
         "low). sufficiency, comprehensiveness: nats lost then (low, high). 95 % intervals."
-        + (" insertion is CPR, cmd the area between it and 1." if kind == "component" else ""),
+        + (
+            " insertion is CPR, cmd the area between it and 1."
+            if kind == "component"
+            else " ahead of: orders that know nothing, or attention, whose deletion is larger for "
+            "sure."
+        ),
     )
     table.add_column("order", no_wrap=True)
     for area in areas:
         table.add_column(area, justify="right", no_wrap=True)
+    table.add_column("ahead of")
     for row in sorted(rows, key=lambda row: row["curve"]["deletion"]["value"]):
         told = [row["curve"][area] for area in areas]
-        cells = [f"{_number(each['value'])} ({_pair(each['interval'])})" for each in told]
-        table.add_row(str(row["method"]), *cells)
+        # The interval below its value: no number may be cut short.
+        cells = [f"{_number(each['value'])}\n{_pair(each['interval'])}" for each in told]
+        table.add_row(str(row["method"]), *cells, ", ".join(row["ahead"]))
     return table
 
 

@@ -64,6 +64,8 @@ class Judged:
         peak_mb: largest resident memory while scoring; None where it is not known.
         scores: for each scored intervention.
         curve: what the first causes of its order carry, where that was measured.
+        ahead: baselines that this order beats: without its first causes less of the behaviors
+            survives, by an interval (95 %, over behaviors) that lies below zero.
     """
 
     method: str
@@ -77,6 +79,7 @@ class Judged:
     rises: tuple[Rise, ...] = ()
     recall: float | None = None
     curve: Curve | None = None
+    ahead: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """One row of the record."""
@@ -93,6 +96,7 @@ class Judged:
             "loss_rise": [rise.to_json() for rise in self.rises],
             "recall": self.recall,
             "curve": None if self.curve is None else self.curve.to_json(),
+            "ahead": list(self.ahead),
             "seconds": round(self.seconds, 3),
             "trainings": sum(s.cost.trainings for s in self.scores),
             "peak_mb": None if self.peak_mb is None else finite(round(self.peak_mb, 1)),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from whence.core import Behavior
 from whence.explain.judging import (
+    TOKEN_BASELINES,
     Judged,
     Judgement,
     JudgeSettings,
@@ -78,10 +79,23 @@ def judge_tokens(
         untrained = [cut.of(before, b.prompt) for b in behaviors]
     rows = compared(judge(cases, chosen, untrained, settings), settings)
     causes = [case.causes for case in cases]
-    return judgement("token", cases, [_followed(row, causes) for row in rows], settings)
+    followed = [_followed(row, causes) for row in rows]
+    return judgement("token", cases, [_ahead(row, followed) for row in followed], settings)
 
 
 def _followed(row: Judged, causes: Sequence[Causes]) -> Judged:
     """With the curve of its order."""
     found = pooled_curve(list(zip(row.scores, causes, strict=True)), sizes=EVEN_SIZES)
     return replace(row, curve=replace(found, method=row.method))
+
+
+def _ahead(row: Judged, rows: Sequence[Judged]) -> Judged:
+    """With the names of the baselines that its order beats, behavior by behavior."""
+    beaten = []
+    for other in rows:
+        if other.method in (*TOKEN_BASELINES, "random") and other is not row:
+            assert row.curve is not None
+            assert other.curve is not None
+            if row.curve.lead(other.curve, "deletion")[1] < 0:
+                beaten.append(other.method)
+    return replace(row, ahead=tuple(beaten))

@@ -96,6 +96,13 @@ class Tokens:
             BehaviorError: the prompt has no token at all.
         """
         _check(removal, replacement, ngrams, draws)
+        if removal == "mask" and not model.takes_positions:
+            raise InterventionError(
+                "removal mask",
+                expected="a model with attention, from which a mask can hide tokens",
+                got=f"{model.architecture}, whose state passes over them all the same",
+                fix='Choose removal="drop" or "replace".',
+            )
         self.model = model
         self.prompt = prompt
         self.removal = removal

@@ -70,6 +70,9 @@ class Curve:
         removed: nats, only the first causes gone.
         everything: nats, nothing removed.
         nothing: nats, all causes removed.
+        absolute: the scale is the sum of absolute changes |v(everything) - v(nothing)|, so that
+            behaviors that their causes oppose do not cancel those that they support. Without
+            opposed ones it is the same.
     """
 
     method: str
@@ -79,6 +82,7 @@ class Curve:
     removed: Float[np.ndarray, "behavior size"]
     everything: Float[np.ndarray, " behavior"]
     nothing: Float[np.ndarray, " behavior"]
+    absolute: bool = False
 
     @property
     def faithfulness(self) -> Float[np.ndarray, " size"]:
@@ -171,8 +175,10 @@ class Curve:
         self, table: Float[np.ndarray, "behavior size"], chosen: Int[np.ndarray, " n"]
     ) -> Float[np.ndarray, " size"]:
         floor = self.nothing[chosen].sum()
+        change = self.everything[chosen] - self.nothing[chosen]
+        scale = np.abs(change).sum() if self.absolute else change.sum()
         share: Float[np.ndarray, " size"]
-        share = (table[chosen].sum(0) - floor) / (self.everything[chosen].sum() - floor)
+        share = (table[chosen].sum(0) - floor) / scale
         return share
 
     def _bins(self) -> list[int]:
@@ -238,7 +244,7 @@ def pooled_curve(
         for row, behavior in zip(_table(scores, order), scores.behaviors, strict=True):
             found.append(_measured(row, own, intervention, [behavior]))
     mean = np.round(np.array(counts, dtype=float).mean(axis=0)).astype(np.int64)
-    return _curve(pairs[0][0].method, share, mean, np.concatenate(found))
+    return _curve(pairs[0][0].method, share, mean, np.concatenate(found), absolute=True)
 
 
 def _table(scores: Scores, order: Order) -> Float[np.ndarray, "behavior cause"]:
@@ -280,9 +286,12 @@ def _curve(
     share: Float[np.ndarray, " size"],
     counts: Int[np.ndarray, " size"],
     found: Float[np.ndarray, "behavior subset"],
+    *,
+    absolute: bool = False,
 ) -> Curve:
     everything, nothing = found[:, 0], found[:, 1]
-    if everything.sum() == nothing.sum():
+    still = (everything == nothing).all() if absolute else everything.sum() == nothing.sum()
+    if still:
         raise MethodError(
             "behaviors",
             expected="values that change when all causes are removed",
@@ -290,7 +299,8 @@ def _curve(
             fix="Choose behaviors that these causes have something to do with.",
         )
     half = 2 + len(share)
-    return Curve(method, share, counts, found[:, 2:half], found[:, half:], everything, nothing)
+    kept, removed = found[:, 2:half], found[:, half:]
+    return Curve(method, share, counts, kept, removed, everything, nothing, absolute)
 
 
 def _measured(

@@ -32,13 +32,13 @@ import numpy as np
 from whence.core import Behavior
 from whence.core.errors import MethodError
 from whence.core.seeds import generator
+from whence.worlds.words import word_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+    from transformers import GPT2LMHeadModel
 
     from whence.models import Model
 
-_START = "<s>"
 _SHARP = 30.0  # of attention: a match is so many times e more likely than none
 _SURE = 8.0  # nats, about, between the answer and another token
 
@@ -208,7 +208,9 @@ def _written(
         asked = ask(rng)
         found.setdefault(_text(asked.words), asked)
     return Written(
-        model=open_model(_module(heads, noise, seed), tokenizer=_tokenizer()),
+        model=open_model(
+            _module(heads, noise, seed), tokenizer=word_tokenizer([_word(i) for i in range(12)])
+        ),
         edges=edges,
         heads=frozenset(f"L{head.layer}.H0" for head in heads),
         behaviors=tuple(
@@ -221,32 +223,14 @@ def _written(
 
 
 def _word(number: int) -> str:
-    return chr(ord("a") + number)
+    return _WORDS[number]
 
 
 def _text(numbers: list[int]) -> str:
     return " ".join(map(_word, numbers))
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
-    """Words of one letter, and a start token."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: PLC0415
-    from tokenizers.processors import TemplateProcessing  # noqa: PLC0415
-    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
-
-    # A word is "▁a", so that a text and its tokens are the same thing said twice.
-    words = {_START: 0, **{f"▁{_word(i)}": i + 1 for i in range(12)}}
-    inner = Tokenizer(models.WordLevel(words))
-    inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    inner.decoder = decoders.Metaspace(prepend_scheme="always")
-    inner.add_special_tokens([_START])
-    inner.post_processor = TemplateProcessing(single=f"{_START} $A", special_tokens=[(_START, 0)])
-    fast: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=inner, bos_token=_START, eos_token=_START
-    )
-    return fast
-
-
+_WORDS = tuple("abcdefghijkl")
 _TOKENS, _POSITIONS = 13, 12
 _SIZES = {"token": _TOKENS, "position": _POSITIONS, "previous": _TOKENS, "hop": _TOKENS}
 _SIZES["answer"] = _TOKENS
