@@ -238,12 +238,15 @@ def _print(found: Judgement) -> None:
             table.add_row(
                 f"  {name}", _number(blind["lds"]), _pair(blind["interval"]), said, style="dim"
             )
-    console = Console()
-    whole = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
-    console.width = max(console.width, whole)  # numbers cut short would say something else
-    console.print(table)
+    tables = [table]
     if any(row["curve"] for row in rows):
-        console.print(_curves(rows, found.kind))
+        tables.append(_curves(rows, found.kind))
+    console = Console()
+    wide = console.options.update(width=_WIDEST)
+    # Numbers cut short would say something else.
+    console.width = max(console.width, *(console.measure(t, options=wide).maximum for t in tables))
+    for each in tables:
+        console.print(each)
     count = len(found.behaviors)
     console.print(
         f"{count} behaviors, {found.subsets} random removals of {found.kind}s. LDS: rank "
@@ -278,12 +281,13 @@ def _curves(rows: Sequence[dict[str, Any]], kind: str) -> Any:
     table.add_column("order", no_wrap=True)
     for area in areas:
         table.add_column(area, justify="right", no_wrap=True)
-    table.add_column("ahead of")
+    if kind == "token":
+        table.add_column("ahead of")
     for row in sorted(rows, key=lambda row: row["curve"]["deletion"]["value"]):
         told = [row["curve"][area] for area in areas]
         # The interval below its value: no number may be cut short.
         cells = [f"{_number(each['value'])}\n{_pair(each['interval'])}" for each in told]
-        table.add_row(str(row["method"]), *cells, ", ".join(row["ahead"]))
+        table.add_row(str(row["method"]), *cells, *([", ".join(row["ahead"])] * (kind == "token")))
     return table
 
 
