@@ -78,7 +78,8 @@ def test_two_equal_plans_give_equal_records(explained, demo_run, demo_world, pla
 
 
 def test_a_record_s_plan_can_be_carried_out_again(explained, plan):
-    assert Plan.from_json(json.loads(json.dumps(explained[0].record))) == plan
+    told = Plan.from_json(json.loads(json.dumps(explained[0].record)))
+    assert told == replace(plan, components=("head", "mlp"))  # the usual ones, by name
 
 
 def test_what_the_corpus_says_agrees_with_counting(explained, demo_run):

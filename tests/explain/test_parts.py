@@ -68,8 +68,12 @@ def test_judged_by_what_the_first_components_carry(written):
     assert exact["cmd"]["value"] < chance["cmd"]["value"]
     low, high = exact["comprehensiveness"]["interval"]
     assert low <= exact["comprehensiveness"]["value"] <= high
-    assert exact["comprehensiveness"]["value"] > chance["comprehensiveness"]["value"]
-    assert np.isfinite(exact["insertion"]["value"])
+    assert exact["sufficiency"]["value"] < chance["sufficiency"]["value"]
+    assert exact["insertion"]["value"] > chance["insertion"]["value"]
+    # Any part of a chain breaks it: without the first alone all is lost that can be lost.
+    everything = np.array([[True], [False]]).repeat(len(parts.causes), axis=1)
+    whole, nothing = parts.measure(written.behaviors, everything).mean(axis=0)
+    assert exact["comprehensiveness"]["value"] == pytest.approx(whole - nothing, rel=0.02)
 
 
 def test_methods_that_need_a_sum_are_left_out_where_the_stream_is_none():
