@@ -58,11 +58,10 @@ def demo(
 def _truth(found: Demo) -> None:
     """Show what only a world can tell: whether they were the right documents."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    console.print("Were they the right documents?", style="bold")
+    from whence.cli.output import console_for
+
     table = Table(box=box.SIMPLE)
     table.add_column("fact", no_wrap=True)
     for name in ("right", "nats", "without\nthem", "without\nothers"):
@@ -78,6 +77,8 @@ def _truth(found: Demo) -> None:
             f"{row['without_others']:.2f}",
             str(row["verdict"]),
         )
+    console = console_for(table)
+    console.print("Were they the right documents?", style="bold")
     console.print(table)
     total, stated = sum(r["found"] for r in rows), sum(r["stated"] for r in rows)
     console.print(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whence.cli.output import console_for
 from whence.core.errors import BehaviorError, MethodError
 from whence.core.records import canonical, write_json
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from whence.core import Behavior, Scores
     from whence.explain import Judgement, JudgeSettings
 
-_WIDEST = 1000
 _KINDS = ("documents", "components", "tokens")
 
 
@@ -223,7 +223,6 @@ def _truth(path: Path) -> list[list[str]]:
 
 def _print(found: Judgement) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     rows = found.to_json()["rows"]
@@ -241,10 +240,7 @@ def _print(found: Judgement) -> None:
     tables = [table]
     if any(row["curve"] for row in rows):
         tables.append(_curves(rows, found.kind))
-    console = Console()
-    wide = console.options.update(width=_WIDEST)
-    # Numbers cut short would say something else.
-    console.width = max(console.width, *(console.measure(t, options=wide).maximum for t in tables))
+    console = console_for(*tables)
     for each in tables:
         console.print(each)
     count = len(found.behaviors)

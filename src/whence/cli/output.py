@@ -13,6 +13,8 @@ import typer
 from whence.core.errors import CorpusError
 from whence.core.records import canonical, full_disk_is_an_error, write_bytes, write_json
 
+_WIDEST = 1000
+
 
 def print_json(record: Any) -> None:
     """Print one canonical JSON record."""
@@ -62,6 +64,16 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell.replace("\n", "⏎")) for cell in row))
     Console().print(table)
+
+
+def console_for(*tables: Any) -> Any:
+    """A console so wide that no number of these tables is cut short: it would be another one."""
+    from rich.console import Console
+
+    console = Console()
+    wide = console.options.update(width=_WIDEST)
+    console.width = max(console.width, *(console.measure(t, options=wide).maximum for t in tables))
+    return console
 
 
 def check_output(output: Path | None) -> None:
