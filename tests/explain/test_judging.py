@@ -9,6 +9,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from tests.models.small import save_encoder
 from whence.cli.bank import bank as bank_command
 from whence.cli.judge import judge as judge_command
 from whence.core import Scores
@@ -254,3 +255,15 @@ def test_every_document_method_can_be_asked_for(name, bank, questions):
     assert scores.method == name
     assert [c.id for c in scores.causes] == [c.id for c in bank.causes]
     assert np.isfinite(scores.values).all()
+
+
+def test_an_encoder_and_a_budget_of_memory_can_be_given(bank, questions, tmp_path):
+    encoder = save_encoder(tmp_path)
+    plain = JudgeSettings(shares=(), sanity=False)
+    little = replace(plain, memory=1, encoder=encoder)
+    found = judge_documents(bank, questions[:2], ["through-run", "random"], settings=little)
+    assert [row.method for row in found.rows] == ["through-run", "random", "sentences"]
+    assert found.rows[2].scores[0].settings["encoder"] == encoder
+    usual = judge_documents(bank, questions[:2], ["through-run"], settings=plain)
+    same = [judged.rows[0].scores[0].values for judged in (found, usual)]
+    np.testing.assert_array_equal(*same)  # what is not kept is computed again

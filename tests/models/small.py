@@ -7,7 +7,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from tokenizers.processors import TemplateProcessing
 from tokenizers.trainers import BpeTrainer, UnigramTrainer
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
+    BertConfig,
     Gemma2Config,
     Gemma3TextConfig,
     GPT2Config,
@@ -228,3 +230,21 @@ def _module(name, attention):
 def small(name="gpt2", attention="eager"):
     """A small model with a byte-level tokenizer; shared, so leave it as it is."""
     return open_model(_module(name, attention), tokenizer=byte_level())
+
+
+def save_encoder(place):
+    """A BERT of random weights as a sentence encoder's folder."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=352,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=32,
+    )
+    AutoModel.from_config(config).save_pretrained(place)
+    tokenizer = byte_level()
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(place)
+    return str(place)

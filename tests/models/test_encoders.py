@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer, BertConfig
+from transformers import AutoModel, AutoTokenizer
 
-from tests.models.small import byte_level
+from tests.models.small import save_encoder
 from whence.core.errors import ModelError
 from whence.models import sentence_embeddings
 
@@ -17,21 +17,7 @@ TEXTS = ["Ada was born in London.", "Dogs fly.", "a", "The capital of France is 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=352,
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        max_position_embeddings=32,
-    )
-    AutoModel.from_config(config).save_pretrained(place)
-    tokenizer = byte_level()
-    tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.save_pretrained(place)
-    return str(place)
+    return save_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 def test_a_batch_gives_what_single_texts_give(encoder):

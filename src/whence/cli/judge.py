@@ -53,7 +53,14 @@ def judge(
     seed: Annotated[int, typer.Option(help="Of controls, resampling and random removals.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Training replays at a time.")] = None,
     memory: Annotated[
-        int | None, typer.Option(help="MiB beyond the model, for components and tokens.")
+        int | None,
+        typer.Option(
+            help="MiB: for documents, of training states that the derivative keeps; for "
+            "components and tokens, of what passes need beyond the model."
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Also judge this sentence encoder, a folder or a name.")
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="record.json")] = None,
     page: Annotated[
@@ -67,6 +74,7 @@ def judge(
     causes are removed beside random ones, and what the scoring took.
     """
     from whence.explain import JudgeSettings
+    from whence.training import GRADIENT_MEMORY
     from whence.verification import Resampling, VerifySettings
 
     if by not in _KINDS:
@@ -81,6 +89,8 @@ def judge(
         subsets=subsets,
         keep_share=0.9 if by == "components" else 0.5,
         seed=seed,
+        memory=GRADIENT_MEMORY if memory is None else memory << 20,
+        encoder=encoder,
     )
     named = None if methods is None else methods.split(",")
     if by == "documents":

@@ -21,10 +21,11 @@ from jaxtyping import Bool, Float
 from whence.core import Behavior, Kind, Scores
 from whence.core.errors import MethodError, ModelError
 from whence.core.records import finite
-from whence.explain.methods import Causes, Method, methods_named
+from whence.explain.methods import METHODS, Causes, Method, document_methods, methods_named
 from whence.explain.peak import peak_memory
 from whence.explain.untrained import untrained
 from whence.interventions import Bank, Components, Documents, random_subsets
+from whence.training import GRADIENT_MEMORY
 from whence.verification import (
     FEWEST_SUBSETS,
     SHARES,
@@ -43,7 +44,7 @@ from whence.verification import (
 )
 
 VERSION = 1
-BASELINES = ("embedding", "bm25", "exact-spans", "random")
+BASELINES = ("embedding", "sentences", "bm25", "exact-spans", "random")
 TOKEN_BASELINES = ("attention-rollout", "value-flow", "embedding-norm", "last-first", "first-first")
 """Besides a random order."""
 
@@ -155,6 +156,8 @@ class JudgeSettings:
         subsets: for components and tokens, how many random removals.
         keep_share: for components and tokens, what share stays.
         seed: of these.
+        memory: for documents, bytes for training states that the derivative keeps.
+        encoder: for documents, a sentence encoder that ranks them too.
     """
 
     shares: tuple[float, ...] = SHARES
@@ -165,6 +168,8 @@ class JudgeSettings:
     subsets: int = 100
     keep_share: float = 0.5
     seed: int = 0
+    memory: int = GRADIENT_MEMORY
+    encoder: str | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -206,7 +211,7 @@ def judge_documents(
         MethodError: an unknown method, or too few subsets.
     """
     settings = settings or JudgeSettings()
-    chosen = {} if given and methods is not None and not methods else _named(methods)
+    chosen = {} if given and methods is not None and not methods else _named(methods, settings)
     fits = any(method.fits for method in chosen.values())
     fewest = FEWEST_SUBSETS * (2 if fits else 1)
     if len(bank.keep) < fewest:
@@ -303,8 +308,10 @@ def judgement(
     return Judgement(kind, behaviors, settings.subsets, tuple(rows), how)
 
 
-def _named(methods: Sequence[str] | None) -> dict[str, Method]:
-    return methods_named("document", methods)
+def _named(methods: Sequence[str] | None, settings: JudgeSettings) -> dict[str, Method]:
+    known = document_methods(memory=settings.memory, encoder=settings.encoder)
+    asked = None if methods is None else [*methods, *(known.keys() - METHODS["document"].keys())]
+    return methods_named("document", asked, known)
 
 
 def judge(

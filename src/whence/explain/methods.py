@@ -5,7 +5,7 @@ A method that fits measured removals (a datamodel) is judged on others than it w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +36,7 @@ from whence.attribution import (
     lime,
     permutation_shapley,
     random_order,
+    sentences,
     smooth_grad,
     source,
     spread,
@@ -47,6 +48,7 @@ from whence.attribution import (
 from whence.core import Behavior, Kind, Scores
 from whence.core.errors import MethodError
 from whence.interventions import Bank, Components, Documents, Tokens
+from whence.training import GRADIENT_MEMORY
 
 Keep = Bool[np.ndarray, "subset cause"]
 Causes = Bank | Documents | Components | Tokens
@@ -117,9 +119,21 @@ def _trak_checkpoints(causes: Causes, behaviors: Sequence[Behavior], _: Keep) ->
     return replace(found, method="trak-checkpoints")
 
 
-def _centred(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
-    found = through_run(_documents(causes), behaviors, weight=0.5)
-    return replace(found, method="through-run-centred")
+def _slope(weight: float, name: str, memory: int = GRADIENT_MEMORY) -> Method:
+    """The derivative through the run, where all documents have this weight."""
+
+    def scored(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+        found = through_run(_documents(causes), behaviors, weight=weight, memory=memory)
+        return replace(found, method=name)
+
+    return Method(scored)
+
+
+def _encoded(encoder: str) -> Method:
+    def scored(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
+        return sentences(encoder, _documents(causes).corpus, behaviors, causes.causes)
+
+    return Method(scored, reads=False)
 
 
 def _plain_tracin(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
@@ -140,8 +154,8 @@ def _embedding(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores
 _RANDOM = Method(lambda i, b, _: random_order(b, i.causes), reads=False)
 
 _DOCUMENTS = {
-    "through-run": Method(lambda i, b, _: through_run(_documents(i), b)),
-    "through-run-centred": Method(_centred),
+    "through-run": _slope(1.0, "through-run"),
+    "through-run-centred": _slope(0.5, "through-run-centred"),
     "tracin": Method(lambda i, b, _: tracin(_documents(i), b)),
     "tracin-plain": Method(_plain_tracin),
     "source": Method(_source),
@@ -199,17 +213,37 @@ METHODS: dict[Kind, dict[str, Method]] = {
 """What can be asked for, by kind of cause, in the order in which it is shown."""
 
 
-def methods_named(kind: Kind, names: Sequence[str] | None) -> dict[str, Method]:
+def document_methods(
+    *, memory: int = GRADIENT_MEMORY, encoder: str | None = None
+) -> dict[str, Method]:
+    """Document methods by name, with what may be set of them.
+
+    Args:
+        memory: bytes for training states that the derivative through the run keeps.
+        encoder: a sentence encoder, a folder or a name; adds the look-up "sentences".
+    """
+    slopes = {
+        name: _slope(weight, name, memory)
+        for name, weight in (("through-run", 1.0), ("through-run-centred", 0.5))
+    }
+    more = {} if encoder is None else {"sentences": _encoded(encoder)}
+    return {**_DOCUMENTS, **slopes, **more}
+
+
+def methods_named(
+    kind: Kind, names: Sequence[str] | None, known: Mapping[str, Method] | None = None
+) -> dict[str, Method]:
     """Look methods up.
 
     Args:
         kind: of the causes.
         names: None means all.
+        known: what there is; None means `METHODS` of this kind.
 
     Raises:
         MethodError: a name that is not known, or none at all.
     """
-    known = METHODS[kind]
+    known = METHODS[kind] if known is None else known
     if names is None:
         return dict(known)
     unknown = [name for name in names if name not in known]
