@@ -6,7 +6,7 @@ import torch
 
 from tests.models.small import ARCHITECTURES, STATE_SPACE, small
 from whence.attribution import attention_rollout, value_flow
-from whence.attribution.attention import _attentions, _moved, _reading
+from whence.attribution.flow_terms import layer_terms
 from whence.core import Behavior
 from whence.core.errors import MethodError, ModelError
 from whence.interventions import Tokens
@@ -29,21 +29,18 @@ def test_what_places_write_adds_up_to_what_the_attention_gives(name):
         last = stream.attention_after or stream.sites.attention_out
 
         def note(module, args, out, at=stream.sites.layer):
-            given[at] = out[0].double()
+            given.setdefault(at, out[0].double())  # the pass; matrices are read afterwards
 
         handles.append(last.register_forward_hook(note))
-    with torch.no_grad(), _reading(model) as seen:
-        weights = _attentions(model, row)
-        for handle in handles:
-            handle.remove()
-        for stream, states, each in zip(model.streams, seen, weights, strict=True):
-            out = stream.sites.attention_out
-            width = stream.sites.n_heads * stream.sites.head_size
-            constant = as_matrix(out, width, next(out.parameters()))[1].double()
-            if states.factor is not None:
-                constant = constant * states.factor
-            summed = _moved(stream, states, each).sum(1) + constant
-            np.testing.assert_allclose(summed, given[stream.sites.layer], atol=2e-4)
+    layers = layer_terms(model, row)
+    for handle in handles:
+        handle.remove()
+    for stream, terms in zip(model.streams, layers, strict=True):
+        out = stream.sites.attention_out
+        width = stream.sites.n_heads * stream.sites.head_size
+        constant = as_matrix(out, width, next(out.parameters()))[1].double() * terms.scale
+        summed = terms.brought().sum(1) + constant
+        np.testing.assert_allclose(summed, given[stream.sites.layer], atol=2e-4)
 
 
 @pytest.mark.parametrize("name", KNOWN)

@@ -131,7 +131,7 @@ def test_errors():
         information_flow_routes(small(), BEHAVIOR, 1.0)
     with pytest.raises(MethodError, match="heads, MLPs or layers"):
         information_flow(Components(small(), units=("neuron",), replacement="zero"), [BEHAVIOR])
-    with pytest.raises(ModelError, match="eager"):
+    with pytest.raises(MethodError, match=r"'sdpa', which tells none.*attention=.eager"):
         information_flow_routes(small("llama", "sdpa"), BEHAVIOR)
     with pytest.raises(ModelError, match="only adds"):
         information_flow_routes(small("opt-norm-after"), BEHAVIOR)

@@ -22,20 +22,17 @@ References:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from whence.attribution.flow_terms import LayerTerms, layer_terms, no_weights
 from whence.core import Behavior, Cost, Coverage, Scores
-from whence.core.errors import MethodError
 from whence.interventions import Tokens
-from whence.models import LayerStreams, Model, Row, as_matrix, encode, rows_of
+from whence.models import Model, Row, encode, rows_of
 
 Flow = Float[Tensor, "place place"]
 
@@ -78,10 +75,7 @@ def value_flow(intervention: Tokens, behaviors: Sequence[Behavior]) -> Scores:
     """
 
     def layers(model: Model, row: Row) -> list[Flow]:
-        with _reading(model) as seen:
-            weights = _attentions(model, row)
-        pairs = zip(model.streams, seen, weights, strict=True)
-        return [_written(stream, states, each) for stream, states, each in pairs]
+        return [_written(terms) for terms in layer_terms(model, row)]
 
     return _scores("value-flow", intervention, behaviors, layers)
 
@@ -136,91 +130,14 @@ def _attentions(model: Model, row: Row) -> list[Float[Tensor, "head place place"
     )
     weights = getattr(found, "attentions", None) or ()
     if not weights or any(each is None for each in weights):
-        how = getattr(model.config, "_attn_implementation", None)
-        raise MethodError(
-            "attention",
-            expected="a model whose layers all tell their attention weights",
-            got=f"{model.architecture} with the attention {how!r}, which tells none"
-            if how not in {None, "eager"}
-            else f"{model.architecture}, which has no attention",
-            fix='Open it with attention="eager"; a model without attention has none to follow.',
-        )
+        raise no_weights(model)
     return [each[0].double().cpu() for each in weights]
 
 
-@dataclass(eq=False, slots=True)
-class _States:
-    """What went through one layer: the stream, the values, and the norm behind the attention."""
-
-    stream: Tensor | None = None
-    values: Tensor | None = None
-    factor: Tensor | None = None
-
-
-@contextmanager
-def _reading(model: Model) -> Iterator[list[_States]]:
-    """Hooks that note it, in every layer."""
-    seen = [_States() for _ in model.streams]
-    handles = [h for s, into in zip(model.streams, seen, strict=True) for h in _hooks(s, into)]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _hooks(stream: LayerStreams, into: _States) -> Iterator[torch.utils.hooks.RemovableHandle]:
-    def note_stream(module: nn.Module, args: tuple[Any, ...]) -> None:  # noqa: ARG001
-        into.stream = args[0][0].double().cpu()
-
-    yield stream.sites.block.register_forward_pre_hook(note_stream)
-    for projection in stream.projections:
-        if "value" not in projection.parts:
-            continue
-        columns = projection.parts["value"]
-
-        def note_values(
-            module: nn.Module,  # noqa: ARG001
-            args: tuple[Any, ...],  # noqa: ARG001
-            out: Tensor,
-            columns: tuple[tuple[int, int], ...] = columns,
-        ) -> None:
-            into.values = torch.stack([out[0, :, a:b] for a, b in columns]).double().cpu()
-
-        yield projection.last.register_forward_hook(note_values)
-    if stream.attention_after is not None:
-
-        def note_factor(module: nn.Module, args: tuple[Any, ...], out: Tensor) -> None:  # noqa: ARG001
-            # A norm without a constant multiplies each place by its own factors.
-            before = args[0][0].double().cpu()
-            into.factor = torch.where(before == 0, 0.0, out[0].double().cpu() / before)
-
-        yield stream.attention_after.register_forward_hook(note_factor)
-
-
-def _written(
-    stream: LayerStreams, states: _States, weights: Float[Tensor, "head place place"]
-) -> Flow:
+def _written(terms: LayerTerms) -> Flow:
     """The length of what each place writes to each, the stream itself added, rows summing to 1."""
-    assert states.stream is not None
-    moved = _moved(stream, states, weights)
+    moved = terms.brought().double().cpu()
     places = torch.arange(len(moved))
-    moved[places, places] += states.stream
+    moved[places, places] += terms.before.double().cpu()
     lengths: Flow = moved.norm(dim=-1)
     return lengths / lengths.sum(1, keepdim=True)
-
-
-def _moved(
-    stream: LayerStreams, states: _States, weights: Float[Tensor, "head place place"]
-) -> Float[Tensor, "to source width"]:
-    """What the heads of a layer together write to each place of every other."""
-    assert states.values is not None
-    sites = stream.sites
-    width = sites.n_heads * sites.head_size
-    out, _ = as_matrix(sites.attention_out, width, next(sites.attention_out.parameters()))
-    by_head = out.double().cpu().reshape(sites.n_heads, sites.head_size, -1)
-    # With grouped queries several heads share their values.
-    values = states.values.repeat_interleave(sites.n_heads // len(states.values), dim=0)
-    said = torch.einsum("hjv,hvw->hjw", values, by_head)
-    moved = torch.einsum("hij,hjw->ijw", weights, said)
-    return moved if states.factor is None else moved * states.factor[:, None]

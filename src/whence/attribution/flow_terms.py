@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from whence.core.errors import ModelError
+from whence.core.errors import MethodError
 from whence.models import LayerStreams, Model, Row, as_matrix, log_probabilities
 
 State = Float[Tensor, "position width"]
@@ -73,18 +73,38 @@ class LayerTerms:
         brought: Tensor = torch.bmm(weighted, self.output) * scale
         return brought
 
+    def brought(self) -> Float[Tensor, "position source width"]:
+        """What all heads together bring to each token from each other."""
+        group = len(self.weights) // len(self.values)
+        said = torch.bmm(self.values.repeat_interleave(group, dim=0), self.output)
+        found: Tensor = torch.einsum("hij,hjw->ijw", self.weights, said) * self.scale[:, None]
+        return found
+
 
 def layer_terms(model: Model, row: Row) -> list[LayerTerms]:
     """The terms of every layer for one sequence, from one forward pass.
 
     Raises:
-        ModelError: the model's streams are not known or no sum, or its attention does not hand
-            out its weights.
+        ModelError: the model's streams are not known or no sum.
+        MethodError: its attention does not tell its weights.
     """
     readers = [_Reader(streams) for streams in model.streams]
     with torch.no_grad(), _reading(readers):
         log_probabilities(model, [row])
     return [reader.terms(model, layer) for layer, reader in enumerate(readers)]
+
+
+def no_weights(model: Model) -> MethodError:
+    """What to say of a model whose attention does not tell its weights, or that has none."""
+    how = getattr(model.config, "_attn_implementation", None)
+    return MethodError(
+        "attention",
+        expected="a model whose layers all tell their attention weights",
+        got=f"{model.architecture} with the attention {how!r}, which tells none"
+        if how not in {None, "eager"}
+        else f"{model.architecture}, which has no attention",
+        fix='Open it with attention="eager"; a model without attention has none to follow.',
+    )
 
 
 @dataclass(eq=False)
@@ -115,12 +135,7 @@ class _Reader:
     def terms(self, model: Model, layer: int) -> LayerTerms:
         streams, sites, seen = self.streams, self.streams.sites, self.seen
         if "weights" not in seen:
-            raise ModelError(
-                f"layer {layer}",
-                expected="an attention that hands out its weights",
-                got=f"{model.config._attn_implementation!r}, which does not",
-                fix='Open the model with attention="eager".',
-            )
+            raise no_weights(model)
         value = next(p for p in streams.projections if "value" in p.parts)
         out, width = seen["out"], seen["out"].shape[-1]
         like = torch.zeros((), dtype=model.dtype, device=model.device)

@@ -98,8 +98,8 @@ def information_flow_routes(model: Model, behavior: Behavior, threshold: float =
         threshold: the smallest share that is followed.
 
     Raises:
-        MethodError: the threshold is not in [0, 1).
-        ModelError: the model's streams are not known, or its attention hides its weights.
+        MethodError: the threshold is not in [0, 1), or the attention hides its weights.
+        ModelError: the model's streams are not known.
         BehaviorError: the behavior cannot be measured.
     """
     if not 0 <= threshold < 1:
@@ -178,8 +178,9 @@ def information_flow(intervention: Components, behaviors: Sequence[Behavior]) ->
         Scores of the unit "rank": shares of the predicting states, 0 to 1, not nats.
 
     Raises:
-        MethodError: components other than heads, MLPs and layers, or at chosen positions.
-        ModelError: the model's streams are not known, or its attention hides its weights.
+        MethodError: components other than heads, MLPs and layers, or at chosen positions, or the
+            attention hides its weights.
+        ModelError: the model's streams are not known.
     """
     if not set(intervention.units) <= _UNITS or intervention.positions is not None:
         raise MethodError(

@@ -29,8 +29,8 @@ def find_routes(
         The record, as plain data: a graph for each behavior. Its numbers are shares, not nats.
 
     Raises:
-        MethodError: the threshold is not in [0, 1).
-        ModelError: the model's streams are not known, or its attention hides its weights.
+        MethodError: the threshold is not in [0, 1), or the attention hides its weights.
+        ModelError: the model's streams are not known.
         BehaviorError: a behavior cannot be measured.
     """
     start = time.perf_counter()
