@@ -219,6 +219,7 @@ PUBLIC = {
         "random_subsets",
         "swapped",
         "sweep_within",
+        "token_numbers",
     ],
     "models": [
         "BATCH_SIZE",

@@ -21,6 +21,7 @@ direct          components: what each says to the vocabulary itself
 edge_patching   edges between components: EAP, EAP-IG
 routes          components: information-flow routes, from one forward pass
 flow_terms      what a state of the stream is a sum of
+stream_parts    which components those terms are
 inputs          tokens: gradient x input, SmoothGrad, integrated gradients
 attention       tokens: attention rollout and value flow, which only rank
 context_length  what each further piece of context adds

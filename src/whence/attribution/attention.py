@@ -31,7 +31,7 @@ from torch import Tensor
 
 from whence.attribution.flow_terms import LayerTerms, layer_terms, no_weights
 from whence.core import Behavior, Cost, Coverage, Scores
-from whence.interventions import Tokens
+from whence.interventions import Tokens, token_numbers
 from whence.models import Model, Row, encode, rows_of
 
 Flow = Float[Tensor, "place place"]
@@ -98,9 +98,7 @@ def _scores(
                 flow = layer @ flow
             # A target of several tokens is read in several places.
             share = flow[[score.index for score in row.scores]].mean(0).numpy()
-            values[number] = [
-                sum(share[int(m[1:])] for m in cause.members) for cause in intervention.causes
-            ]
+            values[number] = [share[token_numbers(c)].sum() for c in intervention.causes]
     return Scores(
         values=values,
         behaviors=tuple(behaviors),

@@ -19,17 +19,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from whence.attribution.stream_parts import by_cause, check_adds_to_stream
 from whence.core import Behavior, Cost, Coverage, Scores
-from whence.core.errors import MethodError
 from whence.interventions import Components, direct_parts
 from whence.models import encode, log_probabilities, rows_of
-
-_UNITS = {"head", "mlp", "layer"}
 
 
 def direct_logit_attribution(intervention: Components, behaviors: Sequence[Behavior]) -> Scores:
@@ -47,24 +44,11 @@ def direct_logit_attribution(intervention: Components, behaviors: Sequence[Behav
         MethodError: components other than heads, MLPs and layers, or at chosen positions.
         ModelError: the model's stream is not a sum.
     """
-    if not set(intervention.units) <= _UNITS or intervention.positions is not None:
-        raise MethodError(
-            "intervention",
-            expected="heads, MLPs or layers at all positions",
-            got=f"{', '.join(intervention.units)} at {intervention.positions or 'all'}",
-            fix="They are what adds to the stream; make Components of them.",
-        )
+    check_adds_to_stream(intervention)
     start = time.perf_counter()
     found = [_direct(intervention, behavior) for behavior in behaviors]
-    values = [
-        [
-            sum(parts[name] for single in cause.members for name in _senders(single, parts))
-            for cause in intervention.causes
-        ]
-        for parts in found
-    ]
     return Scores(
-        values=np.array(values, dtype=float).reshape(len(behaviors), len(intervention.causes)),
+        values=by_cause(intervention, found),
         behaviors=tuple(behaviors),
         causes=intervention.causes,
         method="direct-logit-attribution",
@@ -77,11 +61,6 @@ def direct_logit_attribution(intervention: Components, behaviors: Sequence[Behav
         cost=Cost(time.perf_counter() - start, forwards=len(behaviors), backwards=len(behaviors)),
         coverage=Coverage(f"all {len(intervention.causes)} components, direct paths alone", 1.0),
     )
-
-
-def _senders(single: str, parts: dict[str, float]) -> list[str]:
-    """The parts in a component: itself, or all of a layer's."""
-    return [single] if single in parts else [p for p in parts if p.startswith(f"{single}.")]
 
 
 def _direct(intervention: Components, behavior: Behavior) -> dict[str, float]:

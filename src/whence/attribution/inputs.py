@@ -40,7 +40,7 @@ from torch import Tensor
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.core.errors import MethodError
 from whence.core.seeds import derive
-from whence.interventions import Tokens, neutral_token
+from whence.interventions import Tokens, neutral_token, token_numbers
 from whence.models import BATCH_SIZE, EncodedBehavior, Model, encode, value_tensor
 
 BASELINES = ("mean", "zero", "neutral")
@@ -186,7 +186,7 @@ def _scores(
     each = [found(model, encode(model, behavior)) for behavior in behaviors]
     values = np.zeros((len(behaviors), len(intervention.causes)))
     for row, one in zip(values, each, strict=True):
-        row[:] = [sum(one.by_token[int(m[1:])] for m in c.members) for c in intervention.causes]
+        row[:] = [one.by_token[token_numbers(c)].sum() for c in intervention.causes]
     told = {name: [one.told[name] for one in each] for name in (each[0].told if each else ())}
     return Scores(
         values=values,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from whence.core import Behavior, Cause, Scores
-from whence.interventions import Tokens
+from whence.interventions import Tokens, token_numbers
 from whence.models import encode_prompt
 
 
@@ -48,7 +48,7 @@ def embedding_norm(intervention: Tokens, behaviors: Sequence[Behavior]) -> Score
     ids = torch.tensor(encode_prompt(model, intervention.prompt).ids, device=model.device)
     with torch.no_grad():
         lengths = model.sites.embedding(ids).double().norm(dim=-1).cpu().numpy()
-    longest = [max(lengths[int(m[1:])] for m in cause.members) for cause in intervention.causes]
+    longest = [lengths[token_numbers(cause)].max() for cause in intervention.causes]
     return _ranks("embedding-norm", behaviors, intervention.causes, np.array(longest))
 
 

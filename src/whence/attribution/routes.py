@@ -28,18 +28,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from whence.attribution.flow_terms import LayerTerms, layer_terms
+from whence.attribution.stream_parts import by_cause, check_adds_to_stream
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.core.errors import MethodError
 from whence.interventions import Components
 from whence.models import Model, encode, rows_of
 
-_UNITS = {"head", "mlp", "layer"}
 RESIDUAL, CONSTANT = "residual", "constant"
 
 
@@ -182,21 +181,11 @@ def information_flow(intervention: Components, behaviors: Sequence[Behavior]) ->
             attention hides its weights.
         ModelError: the model's streams are not known.
     """
-    if not set(intervention.units) <= _UNITS or intervention.positions is not None:
-        raise MethodError(
-            "intervention",
-            expected="heads, MLPs or layers at all positions",
-            got=f"{', '.join(intervention.units)} at {intervention.positions or 'all'}",
-            fix="They are the terms of the stream; make Components of them.",
-        )
+    check_adds_to_stream(intervention)
     start = time.perf_counter()
     found = [_through(intervention.model, behavior) for behavior in behaviors]
-    values = [
-        [sum(_of(single, flows) for single in cause.members) for cause in intervention.causes]
-        for flows in found
-    ]
     return Scores(
-        values=np.array(values, dtype=float).reshape(len(behaviors), len(intervention.causes)),
+        values=by_cause(intervention, found),
         behaviors=tuple(behaviors),
         causes=intervention.causes,
         method="information-flow",
@@ -215,9 +204,3 @@ def _through(model: Model, behavior: Behavior) -> dict[str, float]:
         if edge.part != RESIDUAL:
             found[edge.part] = found.get(edge.part, 0.0) + edge.flow
     return found
-
-
-def _of(single: str, flows: dict[str, float]) -> float:
-    """A component's own flow, or that of all parts of a layer."""
-    inside = (flow for part, flow in flows.items() if part.startswith(f"{single}."))
-    return flows[single] if single in flows else sum(inside)

@@ -19,7 +19,7 @@ from whence.core import Behavior, Cause, Cost, Coverage, Scores
 from whence.core.errors import PlanError
 from whence.core.records import finite
 from whence.explain.methods import methods_named
-from whence.interventions import Tokens
+from whence.interventions import Tokens, token_numbers
 from whence.models import EncodedPrompt, Model, encode_prompt
 
 Span = tuple[int, int]
@@ -126,5 +126,5 @@ def _said_causes(
 
 def _span(prompt: EncodedPrompt, cause: Cause) -> Span:
     """The characters from a cause's first token to its last."""
-    spans = [span for m in cause.members if (span := prompt.spans[int(m[1:])]) is not None]
+    spans = [span for i in token_numbers(cause) if (span := prompt.spans[i]) is not None]
     return spans[0][0], spans[-1][1]

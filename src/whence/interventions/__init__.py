@@ -38,6 +38,7 @@ from whence.interventions.memory import Sweep, sweep_within
 from whence.interventions.subsets import Sizes, random_subsets
 from whence.interventions.swaps import drawn_swap, other_prompts, swapped
 from whence.interventions.tokens import Tokens, neutral_token
+from whence.interventions.units import token_numbers
 from whence.interventions.watched import Watched
 
 __all__ = [
@@ -66,4 +67,5 @@ __all__ = [
     "random_subsets",
     "swapped",
     "sweep_within",
+    "token_numbers",
 ]

@@ -96,6 +96,11 @@ def prompt_causes(
     return _partition(prompt, cut[unit](), prefix, unit)
 
 
+def token_numbers(cause: Cause) -> list[int]:
+    """The places, in its prompt, of the tokens that a cause is made of."""
+    return [int(member.removeprefix("T")) for member in cause.members]
+
+
 def _partition(
     prompt: EncodedPrompt, spans: Sequence[Span], prefix: str, unit: str
 ) -> tuple[Cause, ...]:
