@@ -55,9 +55,14 @@ def drawn_gradients(model, stream, seed):
     found = []
     for batch in each_row(stream, model):
         z = logits(model.module, batch)[batch.predicts]
-        labels = draw(z.detach(), uniform(batch, seed, "labels"))
-        found.append(gradient(torch.nn.functional.cross_entropy(z, labels, reduction="sum"), model))
+        found.append(gradient(drawn_loss(z, batch, seed), model))
     return torch.stack(found)
+
+
+def drawn_loss(z, batch, seed):
+    """The loss under labels drawn for the predicted tokens of a row."""
+    labels = draw(torch.softmax(z.detach(), -1), uniform(batch, seed, "labels"))
+    return torch.nn.functional.cross_entropy(z, labels, reduction="sum")
 
 
 def dense_gauss_newton(model, stream):

@@ -7,13 +7,15 @@ import torch
 from tests.attribution.by_hand import (
     dense_gauss_newton,
     drawn_gradients,
+    drawn_loss,
     each_row,
     flat,
     names_of,
     parted,
 )
 from whence.attribution.influence.curvature import fit_curvature, second_moments
-from whence.attribution.influence.labels import draw, drawn_loss, uniform
+from whence.attribution.influence.labels import draw, uniform
+from whence.training import logits
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,17 @@ def fitted(gpt2, stream, silent):
 
 
 def test_labels_are_drawn_with_the_models_own_probabilities():
-    z = torch.log(torch.tensor([[0.5, 0.0, 0.3, 0.2]], dtype=torch.float64)).expand(20000, -1)
+    shares = torch.tensor([[0.5, 0.0, 0.3, 0.2]], dtype=torch.float64)
     numbers = torch.from_numpy(np.random.default_rng(0).random(20000))
-    shares = torch.bincount(draw(z, numbers), minlength=4) / 20000
+    drawn = torch.bincount(draw(shares.expand(20000, -1), numbers), minlength=4) / 20000
     # Four standard deviations: a false alarm in 16,000 runs.
-    assert torch.allclose(shares.double(), torch.softmax(z[0], 0), atol=4 * 0.5 / 20000**0.5)
-    assert shares[1] == 0
+    assert torch.allclose(drawn.double(), shares[0], atol=4 * 0.5 / 20000**0.5)
+    assert drawn[1] == 0
+
+
+def test_a_number_that_rounds_to_one_draws_a_label():
+    shares = torch.tensor([[0.5, 0.5]])
+    assert draw(shares, torch.tensor([1 - 1e-12], dtype=torch.float64)).tolist() == [1]
 
 
 def test_labels_do_not_depend_on_the_batch(gpt2, stream):
@@ -50,7 +57,7 @@ def met(model, batch, names, seed):
 
     layers = dict(model.module.named_modules())
     hooks = [layers[name].register_forward_hook(keep(name)) for name in names]
-    loss = drawn_loss(model.module, batch, seed)
+    loss = drawn_loss(logits(model.module, batch)[batch.predicts], batch, seed)
     for hook in hooks:
         hook.remove()
     where = batch.predicts[0]
@@ -86,7 +93,8 @@ def test_a_tied_matrix_takes_the_partial_traces_of_both_uses(gpt2, stream, silen
         (outputs["lm_head"], inputs["lm_head"]),
     ]
     first, second = moments["transformer.wte.weight"]
-    torch.testing.assert_close(first, sum(a * b.trace() for a, b in uses))
+    # The vocabulary, many times as long as the vectors, keeps its own directions.
+    torch.testing.assert_close(first, sum(a * b.trace() for a, b in uses).diag())
     torch.testing.assert_close(second, sum(b * a.trace() for a, b in uses))
 
 

@@ -15,7 +15,9 @@ What goes beyond the papers:
 
 - A parameter of one axis (bias, norm) has its block whole: the eigenvectors of E[g g^T].
 - An embedding is a matrix whose input is one-hot: that axis needs no rotation.
-- An axis longer than `widest` keeps its own directions; its eigenvalues are still measured.
+- An axis longer than `widest`, or much longer than the parameter's other one (the vocabulary's,
+  mostly), keeps its own directions; its eigenvalues are still measured. To rotate the vocabulary
+  as well took twice the time and changed no score's worth (docs/log.md).
 - A tied matrix has two uses; each axis takes the sum over uses of its partial traces.
 - Both passes draw the same labels. Then no gradient leaves the span of the axes' own moments, and
   directions that were never seen, whose basis is a matter of rounding, have eigenvalue 0 all.
@@ -40,7 +42,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from whence.attribution.influence.labels import drawn_loss
+from whence.attribution.influence.labels import send_back_draws
 from whence.attribution.layer_gradients import (
     Use,
     embedding_gradient,
@@ -61,6 +63,9 @@ Vectors = dict[str, Float[Tensor, " vector *shape"]]
 
 Axes = tuple[Float[Tensor, "_ _"] | None, ...]
 """For each axis of a parameter its eigenvectors as columns; None where it keeps its own."""
+
+LOPSIDED = 8
+"""How many times as long as the other an axis is at most that is rotated: an MLP's are 4 times."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -133,7 +138,7 @@ def fit_curvature(
         uses, _ = uses_of(model.module)
         for batch in stream.batches(model):
             with taking_row_gradients(model.module, uses, len(batch.ids), take):
-                drawn_loss(model.module, batch, seed).backward()  # type: ignore[no-untyped-call]
+                send_back_draws(model.module, batch, seed)
             shown.update(len(batch.ids))
     eigenvalues = {name: (total / tokens).to(_dtype(models)) for name, total in sums.items()}
     return Curvature(
@@ -166,8 +171,8 @@ def second_moments(
 
     Returns:
         For each parameter and each of its axes the mean over tokens of x x^T, with x the input
-        or the gradient at the output; only its diagonal where the axis is longer than `widest`
-        or one-hot. For a parameter of one axis E[g g^T], g its gradient in a row, per token.
+        or the gradient at the output; only its diagonal where the axis is longer than `widest`,
+        more than `LOPSIDED` times as long as the other, or one-hot. For a parameter of one axis E[g g^T], g its gradient in a row, per token.
         The factors of a tied matrix are sums over its uses, each weighed with the trace of that
         use's other factor.
     """
@@ -176,7 +181,7 @@ def second_moments(
         uses, _ = uses_of(model.module)
         for batch in stream.batches(model):
             with _summing_moments(model.module, uses, batch, widest, sums):
-                drawn_loss(model.module, batch, seed).backward()  # type: ignore[no-untyped-call]
+                send_back_draws(model.module, batch, seed)
             shown.update(len(batch.ids))
     tokens = stream.tokens * len(models)
     by_name: dict[str, list[list[Tensor]]] = defaultdict(list)
@@ -207,20 +212,21 @@ def _moments(
 ) -> list[Tensor]:
     """Sums of x x^T over tokens that predict something, one an axis of the parameter."""
     layer = use.layer
+    shape = layer.get_parameter(use.key).shape
+    longest = min(widest, LOPSIDED * min(shape)) if len(shape) == 2 else widest
     if is_embedding(layer):
-        rows, _ = layer.get_parameter(use.key).shape
-        counts = torch.bincount(given.reshape(predicts.shape)[predicts], minlength=rows)
+        counts = torch.bincount(given.reshape(predicts.shape)[predicts], minlength=shape[0])
         outputs = embedding_gradient(layer, gradient)[predicts]
-        return [counts.double(), _outer(outputs, widest)]
+        return [counts.double(), _outer(outputs, longest)]
     if is_linear(layer) and use.key == "weight":
-        inputs = _outer(given.reshape(*predicts.shape, -1)[predicts], widest)
-        outputs = _outer(gradient[predicts], widest)
+        inputs = _outer(given.reshape(*predicts.shape, -1)[predicts], longest)
+        outputs = _outer(gradient[predicts], longest)
         return [inputs, outputs] if isinstance(layer, Conv1D) else [outputs, inputs]
-    return [_outer(row_gradient(layer, use.key, given, gradient), widest)]
+    return [_outer(row_gradient(layer, use.key, given, gradient), longest)]
 
 
-def _outer(vectors: Float[Tensor, "n size"], widest: int) -> Float[Tensor, " size ..."]:
-    if vectors.shape[1] > widest:
+def _outer(vectors: Float[Tensor, "n size"], longest: int) -> Float[Tensor, " size ..."]:
+    if vectors.shape[1] > longest:
         return vectors.square().sum(0).double()
     return (vectors.T @ vectors).double()
 

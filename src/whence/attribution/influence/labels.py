@@ -20,27 +20,37 @@ from whence.core.seeds import generator
 from whence.training import Batch, logits
 
 
-def drawn_loss(module: nn.Module, batch: Batch, seed: int) -> Float[Tensor, ""]:
-    """The loss of a batch had the model's own draws been the truth; nats, summed over tokens.
+def send_back_draws(module: nn.Module, batch: Batch, seed: int) -> None:
+    """Run forward and backward as if the model's own draws had been the truth.
+
+    The loss is surprise at the draws, nats, summed over tokens. Its gradient at the logits is
+    (probabilities - one-hot label), and the probabilities are there for the draw already.
 
     Args:
         module: the model.
         batch: one piece a row.
         seed: of the draws.
     """
-    found = logits(module, batch)[batch.predicts]
-    found = found.to(torch.promote_types(found.dtype, torch.float32))
-    labels = draw(found.detach(), uniform(batch, seed, "labels").to(found.device))
-    return nn.functional.cross_entropy(found, labels, reduction="sum")
+    found = logits(module, batch)
+    with torch.no_grad():
+        gradient = torch.softmax(found, -1, dtype=torch.promote_types(found.dtype, torch.float32))
+        numbers = gradient.new_zeros(batch.targets.shape)
+        numbers[batch.predicts] = uniform(batch, seed, "labels").to(numbers)
+        labels = draw(gradient, numbers)[..., None]
+        gradient.scatter_add_(-1, labels, -torch.ones_like(numbers)[..., None])
+        gradient.mul_(batch.predicts[..., None])
+    torch.autograd.backward(found, gradient.to(found))
 
 
 def draw(
-    logits: Float[Tensor, "token vocabulary"], numbers: Float[Tensor, " token"]
-) -> Int[Tensor, " token"]:
+    probabilities: Float[Tensor, "*token vocabulary"], numbers: Float[Tensor, " *token"]
+) -> Int[Tensor, " *token"]:
     """The label at which each token's cumulated probability passes its number in [0, 1)."""
-    cumulated = torch.softmax(logits.double(), dim=-1).cumsum(-1)
-    below = numbers.double() * cumulated[:, -1]  # the last one is 1 up to rounding
-    return torch.searchsorted(cumulated, below[:, None], right=True).squeeze(1)
+    cumulated = probabilities.cumsum(-1)
+    # The last one is 1 up to rounding; a number that rounds to 1 draws the last label.
+    below = numbers.to(cumulated) * cumulated[..., -1]
+    found = torch.searchsorted(cumulated, below[..., None], right=True).squeeze(-1)
+    return found.clamp_(max=probabilities.shape[-1] - 1)
 
 
 def uniform(batch: Batch, seed: int, purpose: str) -> Float[Tensor, " token"]:
