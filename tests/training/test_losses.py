@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.training.stand_in import TokenLists
 from whence.training.architectures import sized_config
-from whence.training.batch import document_batches, make_batch
+from whence.training.batch import document_batches, make_batch, weighed_batch
 from whence.training.losses import batch_loss, token_losses
 from whence.training.order import draw_order
 from whence.training.pieces import pieces
@@ -91,3 +91,41 @@ def test_document_batches_hold_each_token_once(module, packed):
         expected = sum(sum(by_hand(module, part)) for part in parts)
         assert totals[document] == pytest.approx(expected, rel=1e-4)
     assert sum(b.predicted for b in batches) == sum(len(CORPUS.framed(d)) - 1 for d in wanted)
+
+
+def gradients(module, batch, weights):
+    loss = batch_loss(module, batch, weights)
+    found = torch.autograd.grad(loss, list(module.parameters()), materialize_grads=True)
+    return [loss.detach(), *found]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_documents_of_weight_zero_are_left_out_and_change_nothing(module, packed):
+    order = draw_order(pieces(CORPUS, 12), 12, 4, seed=0, steps=3, epochs=1.0, packed=packed)
+    entries = order.of_step(2)
+    weights = torch.ones(CORPUS.n_documents).double()
+    weights[entries.document[::2]] = 0
+    weights[entries.document[1]] = 0.3
+    weighs = (weights != 0).numpy()
+    whole = make_batch(CORPUS, entries, packed=packed)
+    short = weighed_batch(CORPUS, entries, weighs, 12, packed=packed)
+    assert len(short.ids) < len(whole.ids)
+    assert short.predicted == whole.predicted
+    assert set(short.documents.unique().tolist()) - {-1} == set(
+        entries.document[weighs[entries.document]].tolist()
+    )
+    module.double()
+    for a, b in zip(
+        gradients(module, whole, weights), gradients(module, short, weights), strict=True
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)  # Llama's norms are in float32
+    module.float()
+
+
+def test_a_batch_stays_whole_where_no_row_is_saved(batch):
+    order = draw_order(pieces(CORPUS, 12), 12, 4, seed=0, steps=3, epochs=1.0, packed=True)
+    entries = order.of_step(2)
+    for weighs in (np.ones(16, dtype=bool), np.zeros(16, dtype=bool)):
+        found = weighed_batch(CORPUS, entries, weighs, 12, packed=True)
+        assert torch.equal(found.ids, batch.ids)
+        assert found.left_out == 0

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from whence.core.errors import RunError
-from whence.training import many, open_run, stacked, train
+from whence.training import loop, many, open_run, stacked, train
 from whence.training.optimizer import Moments, clip
 
 SETS = ([0, 1, 2], [3], [5, 9, 40], list(range(0, 150, 2)))
@@ -171,3 +171,27 @@ def test_a_stack_gives_back_the_states_it_was_made_of(fresh):
         assert all(map(torch.equal, state.parameters, wanted[number]))
         assert isinstance(state.moments, Moments)
         assert state.step == fresh.steps
+
+
+def test_a_larger_model_trains_without_the_documents_left_out(fresh, monkeypatch):
+    half = weights_of(fresh)[3]
+    whole = fresh.replay(half)
+    forget(fresh)
+    seen, real = [], loop.advance
+
+    def advance(state, batch, *rest):
+        seen.append(len(batch.ids))
+        return real(state, batch, *rest)
+
+    monkeypatch.setattr(stacked, "_SMALL", 0)
+    monkeypatch.setattr(loop, "advance", advance)
+    short = fresh.replay(half)
+    assert sum(seen) < 0.7 * sum(len(fresh.batch(s + 1).ids) for s in range(fresh.steps))
+    assert [r["tokens"] for r in short.journal()] == [r["tokens"] for r in whole.journal()]
+    base = fresh.model().module.state_dict()
+    for name, tensor in short.model().module.state_dict().items():
+        other = whole.model().module.state_dict()[name]
+        moved = float((other - base[name]).abs().max())
+        assert float((tensor - other).abs().max()) <= 1e-3 * moved + 1e-6
+    stack = fresh.replay_many([half, *weights_of(fresh)[:1]], 1, stack=2)
+    assert stack[0].path != short.path  # another way to add up has a name of its own

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ class Batch:
         positions: position within the piece.
         framed: position within the framed document (see `whence.training.pieces`).
         packed: whether rows hold several pieces, which then need a mask.
+        left_out: predicted tokens of the step that are not here, because their weight is 0.
     """
 
     ids: Int[Tensor, "row position"]
@@ -45,6 +47,7 @@ class Batch:
     positions: Int[Tensor, "row position"]
     framed: Int[Tensor, "row position"]
     packed: bool
+    left_out: int = 0
 
     @property
     def predicts(self) -> Bool[Tensor, "row position"]:
@@ -53,24 +56,26 @@ class Batch:
 
     @property
     def predicted(self) -> int:
-        """How many tokens are predicted."""
-        return int(self.predicts.sum())
+        """How many tokens the step predicts, those left out among them."""
+        return int(self.predicts.sum()) + self.left_out
 
     def to(self, device: str | torch.device) -> Batch:
         """The same batch on another device."""
         if torch.device(device) == self.ids.device:
             return self
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "packed"}
-        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+        parts = ((f.name, getattr(self, f.name)) for f in fields(self))
+        moved: dict[str, Any] = {n: p.to(device) for n, p in parts if isinstance(p, Tensor)}
+        return replace(self, **moved)
 
 
-def make_batch(corpus: Documents, order: Order, *, packed: bool) -> Batch:
+def make_batch(corpus: Documents, order: Order, *, packed: bool, left_out: int = 0) -> Batch:
     """The batch of one step.
 
     Args:
         corpus: where the documents are.
         order: the entries of one step.
         packed: whether rows hold several pieces.
+        left_out: see `Batch`.
     """
     wanted = order.pieces
     lengths = wanted.lengths
@@ -99,7 +104,44 @@ def make_batch(corpus: Documents, order: Order, *, packed: bool) -> Batch:
         positions=lay(within, 0),
         framed=lay(within + wanted.start[owner], 0),
         packed=packed,
+        left_out=left_out,
     )
+
+
+def weighed_batch(
+    corpus: Documents,
+    order: Order,
+    weighs: Bool[np.ndarray, " document"],
+    context: int,
+    *,
+    packed: bool,
+) -> Batch:
+    """The batch of one step without the documents whose weight is 0, where that saves rows.
+
+    They add nothing to the loss, and pieces do not see one another; so what is left may move
+    together, and a training on half of the documents costs half. Gradients are those of the
+    whole batch up to rounding.
+
+    Args:
+        corpus: where the documents are.
+        order: the entries of one step.
+        weighs: whether a document's weight is not 0.
+        context: tokens a row.
+        packed: whether rows hold several pieces.
+    """
+    here = np.flatnonzero(weighs[order.document])
+    wanted = order.pieces.take(here)
+    row, column = np.arange(len(wanted)), np.zeros(len(wanted), dtype=np.int64)
+    if packed and len(wanted):
+        row, column = pack(wanted.lengths, context)
+    if not len(wanted) or row.max() >= order.row.max():
+        return make_batch(corpus, order, packed=packed)
+    by_place = np.lexsort((column, row))
+    wanted = wanted.take(by_place)
+    places = (row[by_place], column[by_place])
+    kept = Order(order.step[here], *places, wanted.document, wanted.start, wanted.stop)
+    missing = int((order.pieces.lengths - 1).sum() - (wanted.lengths - 1).sum())
+    return make_batch(corpus, kept, packed=packed, left_out=missing)
 
 
 def separating_mask(batch: Batch, dtype: torch.dtype) -> Float[Tensor, "row 1 position position"]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from whence.core.errors import RunError
 from whence.core.progress import bar
 from whence.core.seeds import derive
-from whence.training.batch import Batch, make_batch
+from whence.training.batch import Batch, make_batch, weighed_batch
 from whence.training.checkpoints import State, folder_name, load_checkpoint, save_checkpoint
 from whence.training.journal import JOURNAL, TIMINGS, appending, cut_journal
 from whence.training.losses import batch_loss
@@ -47,6 +47,7 @@ class Task:
         weights: the loss weight of each document.
         folder: where journal and checkpoints go.
         kept: steps whose state is kept.
+        whole: whether documents of weight 0 stay in the batch.
         what: the label of the progress bar.
     """
 
@@ -56,7 +57,17 @@ class Task:
     weights: Float[Tensor, " document"]
     folder: Path
     kept: frozenset[int]
+    whole: bool = True
     what: str = "training"
+
+    def batch(self, step: int) -> Batch:
+        """What a step sees."""
+        entries, packed = self.order.of_step(step), self.plan.packed
+        if self.whole:
+            return make_batch(self.corpus, entries, packed=packed)
+        weighs = (self.weights != 0).cpu().numpy()
+        context = self.plan.recipe.context
+        return weighed_batch(self.corpus, entries, weighs, context, packed=packed)
 
 
 def advance(
@@ -122,9 +133,8 @@ def finish(task: Task, state: State) -> State:
         shown.update(state.step)
         keep(task, state)
         while state.step < task.plan.steps:
-            entries = task.order.of_step(state.step + 1)
-            batch = make_batch(task.corpus, entries, packed=task.plan.packed).to(device)
-            record = advance(state, batch, task.weights, task.plan)
+            batch = task.batch(state.step + 1)
+            record = advance(state, batch.to(device), task.weights, task.plan)
             journal.write(record)
             now = time.perf_counter()
             timings.write({"step": state.step, "seconds": round(now - last, 6)})

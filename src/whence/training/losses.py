@@ -7,7 +7,8 @@
 The denominator does not depend on the weights. So the contribution of one document to an
 update does not change when another's weight does, and "training without document d" means
 exactly the same run with w[d] = 0. Multiplying by a weight of 1 keeps every bit, so one
-path of code serves training and replays.
+path of code serves training and replays. What has weight 0 need not be computed at all
+(`whence.training.batch.weighed_batch`).
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from whence.training.order import Order, draw_order
 from whence.training.pieces import pieces
 from whence.training.replay import MODEL, RECORD, WEIGHTS
 from whence.training.run import REPLAYS, Run
+from whence.training.stacked import whole_batches
 
 PROBED = 4
 """Steps that are compared where a run comes from another machine or other versions."""
@@ -191,6 +192,7 @@ def task_of(run: Run, wanted: Wanted) -> Task:
         weights=weights.to(plan.recipe.device),
         folder=workplace(run, wanted),
         kept=frozenset(kept | {plan.steps}),
+        whole=whole_batches(run),
         what="replay",
     )
 

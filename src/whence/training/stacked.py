@@ -10,6 +10,9 @@ Whether the bits are those of replays made one by one depends on the library's k
 batches of products. `same_bits` looks: it makes a few steps of the run in both ways. Where the
 bits are equal, stacking is a matter of speed alone. Where they are not, stacked replays are kept
 under names of their own (`whence.training.replays`).
+
+A stack cannot leave out documents of weight 0, since they differ between its replays. So where
+stacks pay, replays made alone keep them as well, and elsewhere (`whole_batches`) they do not.
 """
 
 from __future__ import annotations
@@ -182,7 +185,7 @@ def width_for(run: Run, count: int, asked: int | None) -> int:
         raise RunError(
             "--stack", expected="1 or more", got=str(asked), fix="1 makes replays one by one."
         )
-    wanted = asked or (WIDEST if _pays(run) else 1)
+    wanted = asked or (WIDEST if stacks_pay(run) else 1)
     if min(wanted, count) == 1:
         return 1
     if same_bits(run) is None:
@@ -197,15 +200,26 @@ def width_for(run: Run, count: int, asked: int | None) -> int:
     return min(wanted, count)
 
 
-def _pays(run: Run) -> bool:
+def stacks_pay(run: Run) -> bool:
+    """Whether a stack of replays measured faster than one after the other."""
     recipe, size = run.recipe, int(run.record["model"]["parameters"])
     on_cpu = torch.device(recipe.device).type == "cpu"
     return not on_cpu or size * recipe.rows * recipe.context <= _SMALL
 
 
+def whole_batches(run: Run) -> bool:
+    """Whether a replay keeps documents of weight 0 in its batches.
+
+    It need not: they add nothing to the loss. But dropout draws by place, and a replay made in a
+    stack should have the bits of one made alone.
+    """
+    return run.plan.dropout or stacks_pay(run)
+
+
 def stacked_apart(run: Run, asked: int | None) -> bool:
     """Whether replays are stacked whose bits are not those of replays made alone."""
-    return width_for(run, WIDEST, asked) > 1 and same_bits(run) is False
+    wide = width_for(run, WIDEST, asked) > 1
+    return wide and not (same_bits(run) and whole_batches(run))
 
 
 def same_bits(run: Run) -> bool | None:

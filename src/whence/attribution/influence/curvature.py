@@ -172,9 +172,9 @@ def second_moments(
     Returns:
         For each parameter and each of its axes the mean over tokens of x x^T, with x the input
         or the gradient at the output; only its diagonal where the axis is longer than `widest`,
-        more than `LOPSIDED` times as long as the other, or one-hot. For a parameter of one axis E[g g^T], g its gradient in a row, per token.
-        The factors of a tied matrix are sums over its uses, each weighed with the trace of that
-        use's other factor.
+        more than `LOPSIDED` times as long as the other, or one-hot. For a parameter of one axis
+        E[g g^T], g its gradient in a row, per token. The factors of a tied matrix are sums over
+        its uses, each weighed with the trace of that use's other factor.
     """
     sums: dict[int, list[Tensor]] = {}  # by the place of a use among all
     for model in models:
