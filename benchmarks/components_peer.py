@@ -106,17 +106,19 @@ def lens(folder, record):
         columns=["layer", "pos", "head"],
     )
 
+    some = {name: tensor[: asked["swept"]] for name, tensor in data.items()}
+
     def metric(logits):
-        return difference(logits, data["target"], data["foil"])
+        return difference(logits, some["target"], some["foil"])
 
     def sweep():
         with torch.no_grad():
             _, cache = model.run_with_cache(
-                data["other"], names_filter=lambda name: name.endswith("hook_z")
+                some["other"], names_filter=lambda name: name.endswith("hook_z")
             )
             found = patching.generic_activation_patch(
                 model,
-                data["prompt"],
+                some["prompt"],
                 cache,
                 metric,
                 patching.layer_pos_head_vector_patch_setter,
@@ -159,7 +161,7 @@ def lens(folder, record):
     record.attempt("EAP-IG", lambda: edges(5))
     record.attempt("edge faithfulness", faithful)
     record.time("attribution patching", by_gradient, 2 * len(data["prompt"]))
-    record.time("heads by positions", sweep, len(cells) * len(data["prompt"]))
+    record.time("heads by positions", sweep, len(cells) * len(some["prompt"]))
 
 
 def captum(folder, record):

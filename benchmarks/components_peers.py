@@ -80,7 +80,8 @@ TRAINED = {
 }
 BEHAVIORS, LENGTH, SAME = 32, 64, 16
 SIZES = {
-    "positions": [31],
+    "swept": 4,
+    "positions": list(range(LENGTH)),
     "heads": [0, 4],
     "steps": 32,
     "batch": 32,
@@ -188,10 +189,11 @@ class Ours:
 
     def sweep(self):
         parts = self.components(units=("head",), positions=self.asked["positions"], apart=True)
+        behaviors = self.behaviors[: self.asked["swept"]]
         self.record.time(
             "heads by positions",
-            lambda: leave_one_out(parts, self.behaviors).values,
-            len(parts.causes) * len(self.behaviors),
+            lambda: leave_one_out(parts, behaviors).values,
+            len(parts.causes) * len(behaviors),
         )
 
     def everywhere(self):
