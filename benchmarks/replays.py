@@ -4,8 +4,9 @@
 
 Trains a model of about 58,000 parameters, the demo's and one of a million, and replays each on
 random halves of its documents: one after the other with nothing left out (weights of 1e-30 in
-place of 0), one after the other, in one process a core, in a stack, and in a stack a core. Times are of whole replays, loading and saving included: on the wall, for which the
-machine must be quiet, and of the processor, starting of workers included.
+place of 0), one after the other, in one process a core, in a stack, and in a stack a core. Times
+are of whole replays, loading and saving included: on the wall, for which the machine must be
+quiet, and of the processor, starting of workers included.
 
 `--profile` says in what the processor time of a step goes: the fastest tenth of steps, the share
 of it in products of matrices, and how many calls of the library a replay's step takes.
