@@ -198,6 +198,7 @@ PUBLIC = {
         "Components",
         "Divergence",
         "Documents",
+        "Drawing",
         "EdgeGraph",
         "Edges",
         "Intervention",

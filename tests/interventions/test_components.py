@@ -189,9 +189,7 @@ def test_watched_gradients_are_the_slope_of_a_partial_removal(name, replacement)
     behavior = BEHAVIORS[0]
     watched = components.watch(behavior)
     assert watched.value.item() == pytest.approx(values(model, [behavior])[0], abs=1e-5)
-    gradients = torch.autograd.grad(watched.value, watched.activations)
-    pairs = zip(gradients, watched.activations, watched.replacements, strict=True)
-    falls = watched.per_cause([g * (a - r) for g, a, r in pairs])
+    (falls,) = watched.falls()
     assert falls.shape == (len(components.causes),)
     for cause in ("L0.H1", "L1.MLP", "L2.H0", "L1"):
         number = [c.id for c in components.causes].index(cause)
@@ -204,7 +202,7 @@ def _slope(model, components, behavior, cause, step=0.01):
     rows = list(rows_of(encode(model, behavior)))
     place = next(i for i, p in enumerate(components.places) if cause in p.ids)
     part = components.places[place].ids.index(cause)
-    fixed = components.watch(behavior).replacements[place].detach()
+    fixed = components.watch(behavior).drawn[0][place].detach()
 
     def value(share):
         def edit(i, x, base):
@@ -311,7 +309,7 @@ def test_a_plain_module_gives_the_same(tmp_path):
         ({"units": ("expert",)}, "head, mlp, layer"),
         ({"units": ()}, "head, mlp, layer"),
         ({"units": "head"}, "head, mlp, layer"),
-        ({"replacement": "noise"}, "zero, mean, other"),
+        ({"replacement": "noise"}, "zero, mean, other, resample"),
         ({"replacement": "mean"}, "texts to take the mean"),
         ({"replacement": "other"}, "the prompt that activations are taken from"),
         ({"replacement": "zero", "groups": {"x": ["L9.H0"]}}, r"group 'x'.*L9\.H0"),

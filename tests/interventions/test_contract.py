@@ -13,7 +13,7 @@ from tests.interventions.contract import (
 )
 from tests.models.small import ARCHITECTURES, TEXTS, small
 from whence.core import Behavior
-from whence.interventions import Components, Tokens, by_layer
+from whence.interventions import Components, Edges, Tokens, by_layer
 from whence.models import Model, encode_prompt, open_model, values
 
 PROMPT = "Ada Lovelace was born in"
@@ -27,8 +27,8 @@ OTHERS = [*BEHAVIORS, Behavior("Dogs", " fly 🙂\n")]
 
 @cache
 def _components(replacement, units=("head", "mlp"), name="gpt2", **more):
-    extra = {"mean": {"reference": TEXTS[:3]}, "zero": {}, "other": {}}[replacement]
-    return Components(small(name), units=units, replacement=replacement, **extra, **more)
+    texts = {"reference": TEXTS[:3]} if replacement in ("mean", "resample") else {}
+    return Components(small(name), units=units, replacement=replacement, **texts, **more)
 
 
 def _patching():
@@ -52,6 +52,16 @@ def _equal(model, pairs):
     return found
 
 
+def _edges():
+    return Edges(
+        small(),
+        senders=["embedding", "L0.H1", "L1.MLP"],
+        replacement="resample",
+        reference=TEXTS[:3],
+        draws=2,
+    )
+
+
 def _grouped():
     singles = _components("zero").singles
     return Components(small(), replacement="zero", groups=by_layer(singles))
@@ -62,6 +72,12 @@ CASES = {
     "components mean": (lambda: _components("mean"), OTHERS),
     "components small batches": (lambda: _components("mean", batch_size=3), OTHERS),
     "components other": (_patching, OTHERS),
+    "components resample": (lambda: _components("resample", draws=3), OTHERS),
+    "components resample nothing kept": (
+        lambda: _components("resample", ("head", "layer"), draws=2, reuse=False),
+        OTHERS,
+    ),
+    "edges resample": (_edges, OTHERS),
     "components layers": (lambda: _components("mean", ("layer",)), OTHERS),
     "components groups": (_grouped, OTHERS),
     "tokens drop": (lambda: Tokens(small(), PROMPT), BEHAVIORS),

@@ -11,6 +11,8 @@ It fails where the derivative vanishes though the change is large: a head that a
 a flat softmax. EAP-IG takes the derivative at m points on the straight line between the
 embeddings of the two prompts (the last of them the prompt itself), and sees the slope between.
 
+Where a' is drawn several times, the score is the mean over the draws, each with passes of its own.
+
 A norm in front of a receiver is part of the receiver: it is differentiated, not frozen.
 
 References:
@@ -29,6 +31,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from whence.attribution.perturb import over_draws
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.core.errors import MethodError
 from whence.interventions import Edges
@@ -45,7 +48,7 @@ def edge_attribution(intervention: Edges, behaviors: Sequence[Behavior]) -> Scor
         behaviors: what is explained.
 
     Returns:
-        Scores in nats, additive.
+        Scores in nats, additive; with standard errors over draws where there are several.
     """
     return _scores("eap", intervention, behaviors, _once, passes=1, settings={})
 
@@ -62,7 +65,7 @@ def edge_integrated_gradients(
         steps: points on the line.
 
     Returns:
-        Scores in nats, additive.
+        Scores in nats, additive; with standard errors over draws where there are several.
 
     Raises:
         MethodError: fewer than one step.
@@ -103,24 +106,29 @@ def _scores(
     start = time.perf_counter()
     encoded = [rows_of(encode(intervention.model, behavior)) for behavior in behaviors]
     others = intervention.others(behaviors, encoded)
-    rows = [row for own in encoded for row in own]
-    owner = np.array([i for i, own in enumerate(encoded) for _ in own], dtype=np.int64)
-    values = np.zeros((len(behaviors), len(intervention.causes)))
+    draws = intervention.draws
+    # Every row as often as something is drawn for it.
+    rows = [row for own in encoded for row in own for _ in range(draws)]
+    owner = np.repeat([i for i, own in enumerate(encoded) for _ in own], draws)
+    turns = np.arange(len(rows)) % draws
+    found = np.zeros((draws, len(behaviors), len(intervention.causes)))
     for batch in plan([len(row.ids) for row in rows], intervention.batch_size):
         chosen = [rows[i] for i in batch]
-        own, instead, change = intervention.change(chosen, others)
+        own, instead, change = intervention.change(chosen, turns[batch], others)
         products = method(intervention, chosen, own, instead, change)
-        np.add.at(values, owner[batch], intervention.per_cause(products))
-    forwards = (passes + 1 + (intervention.replacement == "other")) * len(behaviors)
+        np.add.at(found, (turns[batch], owner[batch]), intervention.per_cause(products))
+    values, errors = over_draws(np.moveaxis(found, 0, -1))
+    others_read = 1 if intervention.instead.prompts else 0
+    forwards = (passes + 1 + others_read) * len(behaviors) * draws
+    backwards = passes * len(behaviors) * draws
     return Scores(
         values=values,
+        errors=errors,
         behaviors=tuple(behaviors),
         causes=intervention.causes,
         method=name,
         estimand="additive",
         settings={"intervention": intervention.describe(), **settings},
-        cost=Cost(
-            time.perf_counter() - start, forwards=forwards, backwards=passes * len(behaviors)
-        ),
+        cost=Cost(time.perf_counter() - start, forwards=forwards, backwards=backwards),
         coverage=Coverage(f"all {len(intervention.causes)} edges", 1.0),
     )

@@ -5,7 +5,8 @@ Replacing a component's activation a by r changes the behavior v, to first order
 
     score = < dv/da , a - r >      summed over all positions
 
-for all components at once, at the price of one forward and one backward pass. It is exact
+for all components at once, at the price of one forward and one backward pass. Where r is drawn
+several times the score is the mean over the draws, with its standard error. It is exact
 where the model is linear between a and r, and misses saturation; the exact sweep is
 `leave_one_out` on the same intervention.
 
@@ -20,9 +21,8 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from jaxtyping import Float
 
+from whence.attribution.perturb import over_draws
 from whence.core import Behavior, Cost, Coverage, Scores
 from whence.interventions import Components
 
@@ -35,29 +35,21 @@ def attribution_patching(intervention: Components, behaviors: Sequence[Behavior]
         behaviors: what is explained.
 
     Returns:
-        Scores in nats, additive.
+        Scores in nats, additive; with standard errors over draws where there are several.
     """
     start = time.perf_counter()
-    values = np.stack([_first_order(intervention, behavior) for behavior in behaviors])
+    draws = [intervention.watch(behavior).falls() for behavior in behaviors]
+    found = np.stack(draws).reshape(len(behaviors), intervention.draws, -1)
+    values, errors = over_draws(found.swapaxes(1, 2))
+    forwards = (1 + intervention.instead.prompts) * len(behaviors)
     return Scores(
         values=values,
+        errors=errors,
         behaviors=tuple(behaviors),
         causes=intervention.causes,
         method="attribution-patching",
         estimand="additive",
         settings={"intervention": intervention.describe()},
-        cost=Cost(time.perf_counter() - start, forwards=len(behaviors), backwards=len(behaviors)),
+        cost=Cost(time.perf_counter() - start, forwards=forwards, backwards=len(behaviors)),
         coverage=Coverage(f"all {len(intervention.causes)} components", 1.0),
     )
-
-
-def _first_order(intervention: Components, behavior: Behavior) -> Float[np.ndarray, " cause"]:
-    watched = intervention.watch(behavior)
-    gradients = torch.autograd.grad(watched.value, watched.activations)
-    falls = [
-        gradient * (activation - replacement)
-        for gradient, activation, replacement in zip(
-            gradients, watched.activations, watched.replacements, strict=True
-        )
-    ]
-    return watched.per_cause(falls)

@@ -10,9 +10,10 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from whence.core import Behavior, Cost, Coverage, Scores, index_of
-from whence.interventions import Intervention
+from whence.interventions import Drawing, Intervention
 
 
 def leave_one_out(
@@ -31,7 +32,8 @@ def leave_one_out(
         causes: ids of the causes to try; None means all. The others get no score (NaN).
 
     Returns:
-        Scores in nats over all causes of the intervention.
+        Scores in nats over all causes of the intervention; with standard errors where what stands
+        in a cause's place is drawn several times.
 
     Raises:
         InterventionError: a cause that is not there.
@@ -45,12 +47,18 @@ def leave_one_out(
     keep = np.ones((len(tried) + 1, len(names)), dtype=bool)
     keep[np.arange(1, len(tried) + 1), tried] = False
     start = time.perf_counter()
-    measured = intervention.measure(behaviors, keep)
-    values = np.full((len(behaviors), len(names)), np.nan)
-    values[:, tried] = measured[:, :1] - measured[:, 1:]
+    if isinstance(intervention, Drawing) and intervention.draws > 1:
+        measured = intervention.measure_draws(behaviors, keep)
+    else:
+        measured = intervention.measure(behaviors, keep)[..., None]
+    values, errors = np.full((2, len(behaviors), len(names)), np.nan)
+    values[:, tried], spread = over_draws(measured[:, :1] - measured[:, 1:])
+    if spread is not None:
+        errors[:, tried] = spread
     removals = len(tried)
     return Scores(
         values=values,
+        errors=None if spread is None else errors,
         behaviors=tuple(behaviors),
         causes=intervention.causes,
         method="leave-one-out",
@@ -58,8 +66,16 @@ def leave_one_out(
         settings={"intervention": intervention.describe()},
         cost=Cost(
             seconds=time.perf_counter() - start,
-            forwards=(removals + 1) * len(behaviors),
+            forwards=(removals * measured.shape[2] + 1) * len(behaviors),
             trainings=0 if intervention.cheap else removals,
         ),
         coverage=Coverage(f"{removals} of {len(names)} causes", removals / max(1, len(names))),
     )
+
+
+def over_draws(
+    found: Float[np.ndarray, "behavior cause draw"],
+) -> tuple[Float[np.ndarray, "behavior cause"], Float[np.ndarray, "behavior cause"] | None]:
+    """The mean over draws and its standard error; none for one draw."""
+    n = found.shape[-1]
+    return found.mean(axis=-1), found.std(axis=-1, ddof=1) / np.sqrt(n) if n > 1 else None

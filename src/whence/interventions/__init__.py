@@ -12,7 +12,8 @@ divergence    how far the whole prediction moves, in place of one behavior's val
 subsets       drawing random subsets
 groups        named groups of things that are taken away together
 swaps         another prompt by swapping words for matched ones
-replacements  what stands in the place of a component
+instead       what is asked to stand in the place of a component, and its texts
+replacements  activations that stand there: means, and those of other prompts
 watched       a value with its graph, beside what components could lose
 resuming      passes that begin at the first layer that changes
 memory        how much a sweep takes, and the batch that keeps within a budget
@@ -32,7 +33,7 @@ from whence.interventions.documents import Documents, document_causes, document_
 from whence.interventions.edges import Edges
 from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import by_layer
-from whence.interventions.interface import Intervention, check_keep, keep_without
+from whence.interventions.interface import Drawing, Intervention, check_keep, keep_without
 from whence.interventions.listeners import direct_parts
 from whence.interventions.memory import Sweep, sweep_within
 from whence.interventions.subsets import Sizes, random_subsets
@@ -46,6 +47,7 @@ __all__ = [
     "Components",
     "Divergence",
     "Documents",
+    "Drawing",
     "EdgeGraph",
     "Edges",
     "Intervention",

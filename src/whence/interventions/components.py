@@ -14,6 +14,8 @@ What stands in its place:
              unlike any others
     other    its value at the same position of another prompt of equal length, followed by the
              same continuation (activation patching)
+    resample the same of stretches drawn from reference texts; values are means over the draws,
+             and `measure_draws` gives each (resampling ablation; see `instead`)
 
 The replacement holds at every position, the target's included, or at chosen tokens of the prompt,
 together or each as a component of its own. With "other" the usual direction is to spoil a pass
@@ -43,17 +45,10 @@ from whence.core import Behavior, Cause, Kind
 from whence.core.errors import InterventionError
 from whence.interventions.groups import grouped, kept_singles, membership
 from whence.interventions.hooks import Place, Unit, attached, places_of
-from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
+from whence.interventions.instead import DRAWS, Instead, Others, with_other
+from whence.interventions.interface import ValueOf, about_passes, check_keep, mean_draw, measured
 from whence.interventions.positions import places_in
-from whence.interventions.replacements import (
-    OtherActivations,
-    about_replacement,
-    activations,
-    check_replacement,
-    mean_activations,
-    other_tokens,
-    with_other,
-)
+from whence.interventions.replacements import OtherActivations, activations, mean_activations
 from whence.interventions.resuming import Resuming
 from whence.interventions.watched import Watched
 from whence.models import (
@@ -87,6 +82,8 @@ class Components:
         replacement: str = "mean",
         reference: Sequence[str] | None = None,
         other_prompt: str | Mapping[str, str] | None = None,
+        draws: int = DRAWS,
+        seed: int = 0,
         positions: Sequence[int] | None = None,
         apart: bool = False,
         groups: Mapping[str, Sequence[str]] | None = None,
@@ -98,9 +95,11 @@ class Components:
         Args:
             model: the model.
             units: which components: "head", "mlp", "layer", "neuron", "stream".
-            replacement: what stands in their place.
-            reference: texts for "mean".
+            replacement: what stands in their place: "zero", "mean", "other", "resample".
+            reference: texts for "mean" and "resample".
             other_prompt: the prompt for "other": one for all behaviors, or one for each prompt.
+            draws: for "resample": how often.
+            seed: of the draws.
             positions: tokens of the prompt (special ones counted, -1 the last) at which they are
                 replaced; None means all, the target's included.
             apart: let each of those positions be a component of its own ("L3.H2@5").
@@ -114,13 +113,11 @@ class Components:
                 or reference texts or another prompt missing where they are needed.
             ModelError: the model's parts were not found.
         """
-        _check_settings(units, replacement, reference, other_prompt)
+        _check_units(units)
         _check_positions(positions, apart)
         self.model = model
         self.units: tuple[Unit, ...] = tuple(unit for unit in get_args(Unit) if unit in units)
-        self.replacement = replacement
-        self.reference = tuple(reference or ())
-        self.other_prompt = other_prompt
+        self.instead = Instead(replacement, tuple(reference or ()), other_prompt, draws, seed)
         self.batch_size = batch_size
         self.positions = None if positions is None else tuple(positions)
         self.apart = apart
@@ -137,7 +134,7 @@ class Components:
         """How components are taken away; everything that can change a number."""
         return {
             "kind": self.kind,
-            "removal": f"activation replaced ({self.replacement})",
+            "removal": f"activation replaced ({self.instead.replacement})",
             "positions": "all of prompt and target"
             if self.positions is None
             else list(self.positions),
@@ -147,7 +144,7 @@ class Components:
             if self._groups is None
             else {c.id: list(c.members) for c in self.causes},
             **about_passes(self.model, self.batch_size),
-            **about_replacement(self.replacement, self.reference, self.other_prompt),
+            **self.instead.to_json(),
         }
 
     def measure(
@@ -171,13 +168,24 @@ class Components:
             InterventionError: `keep` has another shape, or the other prompt another length.
             BehaviorError: a behavior cannot be measured.
         """
+        return mean_draw(self.measure_draws(behaviors, keep, value=value))
+
+    @property
+    def draws(self) -> int:
+        """How often what stands in the place of a component is drawn; 1 where nothing is."""
+        return self.instead.turns
+
+    def measure_draws(
+        self,
+        behaviors: Sequence[Behavior],
+        keep: Bool[np.ndarray, "subset cause"],
+        *,
+        value: ValueOf | None = None,
+    ) -> Float[np.ndarray, "behavior subset draw"]:
+        """The same for every draw."""
         check_keep(keep, self.causes)
         rows = [rows_of(encode(self.model, behavior)) for behavior in behaviors]
-        others = {
-            row.ids[: row.prompt]: self._other(behavior.prompt, row)
-            for behavior, own in zip(behaviors, rows, strict=True)
-            for row in own
-        }
+        others = self.instead.others(self.model, behaviors, rows)
         singles = keep if self._table is None else kept_singles(keep, self._table)
         first = self._first_layers(singles)
         flat = [row for own in rows for row in own]
@@ -194,20 +202,21 @@ class Components:
         def editing(
             removals: Int[np.ndarray, " row"], batch: list[Row]
         ) -> AbstractContextManager[DynamicCache | None]:
-            layer = first[removals].min()
-            token = self._first_tokens(stays[removals], batch).min()
+            number, turns = np.divmod(removals, self.draws)
+            layer = first[number].min()
+            token = self._first_tokens(stays[number], batch).min()
             begun = partial(resuming.begun, batch, int(layer), int(token))
-            return self._editing(stays[removals], batch, instead, begun)
+            return self._editing(stays[number], batch, partial(instead, batch, turns), begun)
 
         found = measured(
             self.model,
             len(behaviors),
-            keep[order],
+            np.repeat(keep[order], self.draws, axis=0),
             lambda behavior, _: rows[behavior],
             batch_size=self.batch_size,
             editing=editing,
             value=value,
-        )
+        ).reshape(len(behaviors), len(keep), self.draws)
         return found[:, back]
 
     @contextmanager
@@ -215,7 +224,7 @@ class Components:
         self,
         stays: Bool[np.ndarray, "row single"],
         batch: list[Row],
-        replacements: Callable[[list[Row], Sequence[int]], list[Tensor]],
+        replacements: Callable[[Sequence[int]], list[Tensor]],
         begun: Callable[[], AbstractContextManager[DynamicCache | None]],
     ) -> Iterator[DynamicCache | None]:
         """Replace what does not stay, at the places where something does not."""
@@ -227,7 +236,7 @@ class Components:
             yield None
             return
         chosen = [self.places[i] for i in touched]
-        instead = replacements(batch, touched)
+        instead = replacements(touched)
         masks = [self._mask(by_place[i], batch) for i in touched]
 
         def edit(i: int, x: Tensor, base: Tensor | None) -> Tensor:
@@ -284,59 +293,56 @@ class Components:
             BehaviorError: the behavior cannot be measured.
         """
         rows = rows_of(encode(self.model, behavior))
-        others = {row.ids[: row.prompt]: self._other(behavior.prompt, row) for row in rows}
-        instead = self._replacements(list(rows), others)
+        instead = self._instead(rows, self.instead.others(self.model, [behavior], [rows]))
+        places, each = range(len(self.places)), np.zeros(len(rows), dtype=np.int64)
+        # Turn after turn: each place's own.
+        turns = [instead(rows, each + turn, places) for turn in range(self.draws)]
         activations: dict[int, Tensor] = {}
-        replacements: dict[int, Tensor] = {}
+        drawn: dict[int, list[Tensor]] = {}
 
         def edit(i: int, x: Tensor, base: Tensor | None) -> Tensor:
             # With frozen parameters nothing before the first place has a graph.
             activations[i] = x if x.requires_grad else x.detach().requires_grad_()
-            new = instead[i] if base is None else base.detach() + instead[i]
-            replacements[i] = new.expand_as(x)
+            new = [own[i] if base is None else base.detach() + own[i] for own in turns]
+            drawn[i] = [one.expand_as(x) for one in new]
             return activations[i]
 
         with torch.enable_grad(), attached(self.places, len(rows), edit):
             found = log_probabilities(self.model, rows)
         signs = torch.tensor([s.sign for row in rows for s in row.scores], device=found.device)
-        order = range(len(self.places))
         return Watched(
             value=(found * signs).sum(),
-            activations=tuple(activations[i] for i in order),
-            replacements=tuple(replacements[i] for i in order),
+            activations=tuple(activations[i] for i in places),
+            drawn=tuple(zip(*(drawn[i] for i in places), strict=True)),
             table=self._table,
             parts=tuple(len(place.ids) for place in self.places),
             where=None if self.positions is None else places_in(rows, self.positions),
             apart=self.apart,
         )
 
-    def _replacements(
-        self, batch: list[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
-    ) -> list[Tensor]:
-        """What stands in the place of each place's activations, to broadcast over a batch."""
-        return self._instead(batch, others)(batch, range(len(self.places)))
-
     def _instead(
-        self, rows: Sequence[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
-    ) -> Callable[[list[Row], Sequence[int]], list[Tensor]]:
-        """Gives what stands in the place of some places' activations, for a batch of some rows."""
-        if self.replacement == "other":
-            patched = {row: with_other(row, others[row.ids[: row.prompt]]) for row in rows}
-            return OtherActivations(self.model, self.places, patched, self.batch_size)
+        self, rows: Sequence[Row], others: Others
+    ) -> Callable[[Sequence[Row], Int[np.ndarray, " row"], Sequence[int]], list[Tensor]]:
+        """Gives what stands in the place of some places' activations.
+
+        It is asked with a batch of the rows, each one's turn, and the places, and broadcasts over
+        the batch.
+        """
+        if self.instead.prompts:
+            turns = range(self.draws)
+            patched = {(row, k): with_other(row, others, k) for row in rows for k in turns}
+            return OtherActivations(
+                self.model, self.places, patched, self.batch_size, reuse=self.reuse
+            )
         zero = torch.zeros((), dtype=self.model.dtype, device=self.model.device)
-        every = self._means if self.replacement == "mean" else [zero] * len(self.places)
-        return lambda _, places: [every[i] for i in places]
+        means = self.instead.replacement == "mean"
+        every = self._means if means else [zero] * len(self.places)
+        return lambda _, __, places: [every[i] for i in places]
 
     @cached_property
     def _means(self) -> list[Tensor]:
         read = partial(activations, self.model, self.places)
-        return mean_activations(self.model, read, self.reference, self.batch_size)
-
-    def _other(self, prompt: str, row: Row) -> tuple[int, ...]:
-        """The tokens of the other prompt for a prompt; nothing unless they are needed."""
-        if self.replacement != "other":
-            return ()
-        return other_tokens(self.model, self.other_prompt, prompt, row.prompt)
+        return mean_activations(self.model, read, self.instead.reference, self.batch_size)
 
 
 def _causes(place: Place, positions: Sequence[int] | None) -> list[Cause]:
@@ -373,9 +379,7 @@ def _check_positions(positions: Sequence[int] | None, apart: bool) -> None:
         )
 
 
-def _check_settings(
-    units: Sequence[str], replacement: str, reference: object, other_prompt: object
-) -> None:
+def _check_units(units: Sequence[str]) -> None:
     unknown = [unit for unit in units if unit not in get_args(Unit)]
     if unknown or not units or isinstance(units, str):
         raise InterventionError(
@@ -384,4 +388,3 @@ def _check_settings(
             got=repr(units),
             fix="Name the components that can be taken away.",
         )
-    check_replacement(replacement, reference, other_prompt)

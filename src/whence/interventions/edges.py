@@ -12,6 +12,7 @@ What goes along a cut edge, as for `Components`:
     zero     nothing
     mean     what the sender adds on average over reference texts
     other    what it adds at the same position of another prompt, followed by the same continuation
+    resample the same of stretches drawn from reference texts; values are means over the draws
 
 Chosen `senders` and `receivers` leave only the edges between them, and `positions` only those
 places of the prompt at which edges are cut.
@@ -36,16 +37,11 @@ from whence.core.records import digest
 from whence.interventions.beginnings import Kept, cutting_from, keep_beginnings, sent_by
 from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import grouped, kept_singles, membership
-from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
+from whence.interventions.instead import DRAWS, Instead, Others, with_other
+from whence.interventions.interface import ValueOf, about_passes, check_keep, mean_draw, measured
 from whence.interventions.listeners import Cutting, contributions
 from whence.interventions.positions import places_in
-from whence.interventions.replacements import (
-    about_replacement,
-    check_replacement,
-    mean_activations,
-    other_tokens,
-    with_other,
-)
+from whence.interventions.replacements import mean_activations
 from whence.interventions.slopes import edge_products
 from whence.interventions.wiring import Sent, Wiring, wire
 from whence.models import BATCH_SIZE, Model, Row, encode, rows_of
@@ -74,6 +70,8 @@ class Edges:
         replacement: str = "mean",
         reference: Sequence[str] | None = None,
         other_prompt: str | Mapping[str, str] | None = None,
+        draws: int = DRAWS,
+        seed: int = 0,
         positions: Sequence[int] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
         reuse: bool = True,
@@ -86,9 +84,11 @@ class Edges:
             senders: ids of the senders whose edges these are ("embedding", "L0.H1", "L0.MLP");
                 None means all.
             receivers: ids of the receivers ("L1.H2.Q", "L1.K0", "L1.V0", "L1.MLP", "logits").
-            replacement: what goes along an edge instead: "zero", "mean", "other".
-            reference: texts for "mean".
+            replacement: what goes along an edge instead: "zero", "mean", "other", "resample".
+            reference: texts for "mean" and "resample".
             other_prompt: the prompt for "other": one for all behaviors, or one for each prompt.
+            draws: for "resample": how often.
+            seed: of the draws.
             positions: tokens of the prompt (special ones counted, -1 the last) at which edges are
                 cut; None means all, the target's included.
             groups: name -> ids of edges ("L0.H1->L1.H2.Q").
@@ -101,11 +101,8 @@ class Edges:
                 those chosen.
             ModelError: the model's streams are not known, or no sum.
         """
-        check_replacement(replacement, reference, other_prompt)
         self.model = model
-        self.replacement = replacement
-        self.reference = tuple(reference or ())
-        self.other_prompt = other_prompt
+        self.instead = Instead(replacement, tuple(reference or ()), other_prompt, draws, seed)
         self.positions = None if positions is None else tuple(positions)
         self.reuse = reuse
         self.batch_size = batch_size
@@ -134,7 +131,7 @@ class Edges:
         """How edges are taken away; everything that can change a number."""
         return {
             "kind": self.kind,
-            "removal": f"what goes along an edge replaced ({self.replacement})",
+            "removal": f"what goes along an edge replaced ({self.instead.replacement})",
             "positions": "all of prompt and target"
             if self.positions is None
             else list(self.positions),
@@ -142,7 +139,7 @@ class Edges:
             "edges": digest([cause.id for cause in self.causes]),
             "groups": None if self._table is None else {c.id: list(c.members) for c in self.causes},
             **about_passes(self.model, self.batch_size),
-            **about_replacement(self.replacement, self.reference, self.other_prompt),
+            **self.instead.to_json(),
         }
 
     def measure(
@@ -167,32 +164,49 @@ class Edges:
                 other prompt has another length.
             BehaviorError: a behavior cannot be measured.
         """
+        return mean_draw(self.measure_draws(behaviors, keep, value=value))
+
+    @property
+    def draws(self) -> int:
+        """How often what goes along a cut edge is drawn; 1 where nothing is."""
+        return self.instead.turns
+
+    def measure_draws(
+        self,
+        behaviors: Sequence[Behavior],
+        keep: Bool[np.ndarray, "subset cause"],
+        *,
+        value: ValueOf | None = None,
+    ) -> Float[np.ndarray, "behavior subset draw"]:
+        """The same for every draw."""
         check_keep(keep, self.causes)
         rows = [rows_of(encode(self.model, behavior)) for behavior in behaviors]
         others = self.others(behaviors, rows)
         first = self._first_layers(keep)
         order = np.argsort(first, kind="stable")
         stays, first = keep[order], first[order]
-        kept = self._keep([row for own in rows for row in own], others) if len(keep) > 1 else {}
+        passes = len(keep) * self.draws
+        kept = self._keep([row for own in rows for row in own], others) if passes > 1 else {}
 
         def editing(
             removals: Int[np.ndarray, " row"], batch: list[Row]
         ) -> AbstractContextManager[None]:
-            if stays[removals].all():
+            number, turns = np.divmod(removals, self.draws)
+            if stays[number].all():
                 return nullcontext()
-            instead, where = self.instead(batch, others, kept), self.where(batch)
-            cutting = Cutting(self.wiring, self.cut(stays[removals]), instead, where)
-            return cutting_from(self.wiring, cutting, batch, kept, int(first[removals].min()))
+            instead, where = self.sent_instead(batch, turns, others, kept), self.where(batch)
+            cutting = Cutting(self.wiring, self.cut(stays[number]), instead, where)
+            return cutting_from(self.wiring, cutting, batch, kept, int(first[number].min()))
 
         found = measured(
             self.model,
             len(behaviors),
-            stays,
+            np.repeat(stays, self.draws, axis=0),
             lambda behavior, _: rows[behavior],
             batch_size=self.batch_size,
             editing=editing,
             value=value,
-        )
+        ).reshape(len(behaviors), len(keep), self.draws)
         return found[:, np.argsort(order, kind="stable")]
 
     def _first_layers(self, keep: Bool[np.ndarray, "subset cause"]) -> Int[np.ndarray, " subset"]:
@@ -204,14 +218,13 @@ class Edges:
         first = np.where(stays, past, layers[None]).min(axis=1, initial=past)
         return first
 
-    def _keep(
-        self, rows: Sequence[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
-    ) -> dict[Row, Kept]:
-        """What rows leave behind at every layer, and their other prompts' too."""
+    def _keep(self, rows: Sequence[Row], others: Others) -> dict[Row, Kept]:
+        """What rows leave behind at every layer, and their other prompts' too where that fits."""
         if not self.reuse:
             return {}
-        patched = [with_other(row, others[row.ids[: row.prompt]]) for row in rows if others]
-        return keep_beginnings(self.wiring, [*rows, *patched], self.batch_size)
+        patched = [with_other(row, others, k) for row in rows if others for k in range(self.draws)]
+        both = keep_beginnings(self.wiring, [*rows, *patched], self.batch_size)
+        return both or keep_beginnings(self.wiring, rows, self.batch_size)
 
     def cut(self, keep: Bool[np.ndarray, "row cause"]) -> Bool[Tensor, "row receiver sender"]:
         """Which edges of the graph are cut, for rows that keep some causes."""
@@ -222,36 +235,29 @@ class Edges:
         cut[:, receivers, senders] = ~stays
         return torch.from_numpy(cut).to(self.model.device)
 
-    def others(
-        self, behaviors: Sequence[Behavior], rows: Sequence[Sequence[Row]]
-    ) -> dict[tuple[int, ...], tuple[int, ...]]:
-        """The tokens of the other prompt by those of the prompt, where they are needed.
+    def others(self, behaviors: Sequence[Behavior], rows: Sequence[Sequence[Row]]) -> Others:
+        """The tokens of the other prompts by those of the prompt, where they are needed.
 
         Raises:
-            InterventionError: there is none, or it has another length.
+            InterventionError: there is none, it has another length, or the reference texts have
+                fewer stretches of that length than are drawn.
         """
-        if self.replacement != "other":
-            return {}
-        return {
-            row.ids[: row.prompt]: other_tokens(
-                self.model, self.other_prompt, behavior.prompt, row.prompt
-            )
-            for behavior, own in zip(behaviors, rows, strict=True)
-            for row in own
-        }
+        return self.instead.others(self.model, behaviors, rows)
 
-    def instead(
+    def sent_instead(
         self,
         batch: Sequence[Row],
-        others: Mapping[tuple[int, ...], tuple[int, ...]],
+        turns: Int[np.ndarray, " row"],
+        others: Others,
         kept: Mapping[Row, Kept] = MappingProxyType({}),
     ) -> Float[Tensor, "#row #sender #position #width"]:
-        """What every sender would add instead, to broadcast over a batch."""
-        if self.replacement == "zero":
+        """What every sender would add instead in each row's turn, to broadcast over a batch."""
+        if self.instead.replacement == "zero":
             return torch.zeros(1, 1, 1, 1, dtype=self.model.dtype, device=self.model.device)
-        if self.replacement == "mean":
+        if self.instead.replacement == "mean":
             return self._means
-        patched = [with_other(row, others[row.ids[: row.prompt]]) for row in batch]
+        pairs = zip(batch, turns.tolist(), strict=True)
+        patched = [with_other(row, others, turn) for row, turn in pairs]
         different = list(dict.fromkeys(patched))
         known = bool(kept) and all(row in kept for row in different)
         sent = sent_by(kept, different) if known else contributions(self.wiring, different)
@@ -275,14 +281,14 @@ class Edges:
         return there.to(self.model.device)
 
     def change(
-        self, batch: Sequence[Row], others: Mapping[tuple[int, ...], tuple[int, ...]]
+        self, batch: Sequence[Row], turns: Int[np.ndarray, " row"], others: Others
     ) -> tuple[Sent, Float[Tensor, "row sender position width"], Sent]:
         """What every sender adds, what would stand instead, and the first minus the second.
 
         The difference is 0 at positions at which no edge is cut.
         """
         own = contributions(self.wiring, batch)
-        instead = self.instead(batch, others).expand_as(own)
+        instead = self.sent_instead(batch, turns, others).expand_as(own)
         change = own - instead
         where = self.where(batch)
         return own, instead, change if where is None else change * where[:, None, :, None]
@@ -307,7 +313,7 @@ class Edges:
             sent: Sent = contributions(self.wiring, batch)
             return list(sent.unbind(dim=1))
 
-        means = mean_activations(self.model, read, self.reference, self.batch_size)
+        means = mean_activations(self.model, read, self.instead.reference, self.batch_size)
         return torch.stack(means)[None, :, None]
 
 

@@ -77,6 +77,29 @@ class Passing(Intervention, Protocol):
         """Values of behaviors, or whatever `value` computes."""
 
 
+@runtime_checkable
+class Drawing(Intervention, Protocol):
+    """An intervention whose values are means over draws of what stands in a cause's place."""
+
+    @property
+    def draws(self) -> int:
+        """How often it is drawn; 1 where nothing is."""
+
+    def measure_draws(
+        self, behaviors: Sequence[Behavior], keep: Bool[np.ndarray, "subset cause"]
+    ) -> Float[np.ndarray, "behavior subset draw"]:
+        """Values of behaviors in every draw, nats."""
+
+
+def mean_draw(
+    found: Float[np.ndarray, "behavior subset draw"],
+) -> Float[np.ndarray, "behavior subset"]:
+    """The mean over draws; of equal numbers it is that number, to the last bit."""
+    first = found[..., :1]
+    mean: Float[np.ndarray, "behavior subset"] = first[..., 0] + (found - first).mean(axis=-1)
+    return mean
+
+
 def check_keep(keep: np.ndarray, causes: Sequence[Cause]) -> None:
     """Complain about an array that does not say what to keep.
 

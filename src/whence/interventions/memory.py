@@ -4,12 +4,15 @@ A sweep is many forward passes in batches of r rows. Beyond the model's own para
 
     one pass     `models.memory_needed` of r rows
     kept         the stream at each layer where passes begin, of every row; once
+    others       what heads and MLPs give on the other prompts of every row, as many as are drawn;
+                 with edges what every sender adds, of the rows themselves too; once
     edges        (3 S + 4 R) numbers a token: what each of S senders adds, stands for it and
                  would change; what each of the R receivers of one layer reads, and its norm
     gradients    of edges: the pass, once for each layer, whose graph is kept
 
 For edges that is what gradients (EAP) take; cutting them takes about a third of it.
-Streams are kept only as long as they take at most half of the whole. The estimate is right within
+All that is kept is so only as long as it takes at most half of the whole, and what would take
+more than `MOST_KEPT` is computed again in every batch. The estimate is right within
 a factor of two in tests. The batch follows from it and goes into the record, so that equal
 settings give equal bytes whatever memory is free.
 """
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 
 from whence.core import Behavior
 from whence.core.errors import PlanError
+from whence.interventions.resuming import MOST_KEPT
 from whence.models import BATCH_SIZE, Model, Row, encode, encode_prompt, memory_needed, rows_of
 
 _MIB = 2**20
@@ -48,6 +52,7 @@ def sweep_within(
     *,
     edges: bool = False,
     reference: Sequence[str] = (),
+    others: int = 0,
 ) -> Sweep:
     """The largest batch, at most the usual one, with which a sweep stays within a budget.
 
@@ -58,6 +63,7 @@ def sweep_within(
             it needs.
         edges: whether edges are cut and differentiated, or components replaced.
         reference: texts over which means are taken, in batches of the same size.
+        others: other prompts that stand in the place of each prompt (draws, for "resample").
 
     Raises:
         PlanError: one row alone needs more.
@@ -67,7 +73,7 @@ def sweep_within(
     texts = [min(model.context, len(encode_prompt(model, text).ids)) for text in reference]
     length = max([len(row.ids) for row in rows] + texts)
     read = max(len(row.scores) for row in rows)
-    one, kept = _row_needs(model, length, read, edges), _kept(model, rows)
+    one, kept = _row_needs(model, length, read, edges), _kept(model, rows, edges, others)
     if memory is None:
         return Sweep(BATCH_SIZE, True, kept + BATCH_SIZE * one)
     reuse = kept <= memory // 2
@@ -95,8 +101,15 @@ def _row_needs(model: Model, length: int, read: int, edges: bool) -> int:
     return plain * len(streams) + numbers * max(model.dtype.itemsize, 4)
 
 
-def _kept(model: Model, rows: Sequence[Row]) -> int:
-    """Bytes of the streams at which passes may begin: every layer's but the first's."""
+def _kept(model: Model, rows: Sequence[Row], edges: bool, others: int) -> int:
+    """Bytes of what is kept of every row: streams at which passes may begin, and other prompts'."""
     tokens = sum(len(row.ids) for row in dict.fromkeys(rows))
-    layers = len(model.sites.layers) - 1
-    return tokens * layers * int(model.config.hidden_size) * model.dtype.itemsize
+    layers = model.sites.layers
+    one = tokens * int(model.config.hidden_size) * model.dtype.itemsize
+    if edges:
+        senders = 1 + sum(layer.n_heads + 1 for layer in layers)
+        of_one = one * (senders + len(layers) + 1)
+        both = of_one * (1 + others)
+        return both if both <= MOST_KEPT else of_one if of_one <= MOST_KEPT else 0
+    streams, of_others = one * (len(layers) - 1), one * 2 * len(layers) * others
+    return sum(size for size in (streams, of_others) if size <= MOST_KEPT)

@@ -3,62 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from whence.core.errors import InterventionError
-from whence.core.records import digest
 from whence.interventions.hooks import Place, attached
 from whence.models import EncodedPrompt, Model, Row, Score, encode_prompt, log_probabilities, plan
 
-Replacement = Literal["zero", "mean", "other"]
-
 MOST_KEPT = 2**30
 """Bytes of kept activations of other prompts."""
-
-
-def check_replacement(replacement: str, reference: object, other_prompt: object) -> None:
-    """Complain about a replacement that is unknown or lacks its texts.
-
-    Raises:
-        InterventionError: it is.
-    """
-    if replacement not in get_args(Replacement):
-        raise InterventionError(
-            "replacement",
-            expected=f"one of {', '.join(get_args(Replacement))}",
-            got=repr(replacement),
-            fix="Say what stands in the place of a component.",
-        )
-    if replacement == "mean" and not reference:
-        raise InterventionError(
-            "reference",
-            expected="texts to take the mean activation over",
-            got="none",
-            fix='Pass reference=[...], or choose replacement="zero".',
-        )
-    if replacement == "other" and not other_prompt:
-        raise InterventionError(
-            "other_prompt",
-            expected="the prompt that activations are taken from",
-            got="none",
-            fix='Pass other_prompt="...".',
-        )
-
-
-def about_replacement(
-    replacement: str, reference: Sequence[str], other_prompt: str | Mapping[str, str] | None
-) -> dict[str, Any]:
-    """The texts that a replacement rests on, as JSON."""
-    if replacement == "mean":
-        return {"reference": {"texts": len(reference), "digest": digest(list(reference))}}
-    if replacement == "other":
-        given = other_prompt
-        return {"other_prompt": given if isinstance(given, str) else dict(given or {})}
-    return {}
 
 
 def activations(model: Model, places: Sequence[Place], rows: Sequence[Row]) -> list[Tensor]:
@@ -79,7 +36,7 @@ def activations(model: Model, places: Sequence[Place], rows: Sequence[Row]) -> l
 
 
 class OtherActivations:
-    """What components contribute on the other prompts of some rows.
+    """What components contribute on the other prompts of some rows, one prompt a turn.
 
     Computed once and kept where that takes at most `MOST_KEPT` bytes, otherwise batch by batch.
     """
@@ -88,23 +45,26 @@ class OtherActivations:
         self,
         model: Model,
         places: Sequence[Place],
-        patched: Mapping[Row, Row],
+        patched: Mapping[tuple[Row, int], Row],
         batch_size: int,
+        *,
+        reuse: bool,
     ) -> None:
         """Compute what can be kept.
 
         Args:
             model: the model.
             places: where activations are read.
-            patched: each row with the other prompt in the place of its own.
+            patched: each row and turn -> the row with the other prompt in the place of its own.
             batch_size: rows in one forward pass.
+            reuse: whether to keep anything at all.
         """
         self._model = model
         self._places = places
         self._patched = patched
         self._kept: dict[Row, list[Tensor]] = {}
         different = list(dict.fromkeys(patched.values()))
-        for batch in plan([len(row.ids) for row in different], batch_size):
+        for batch in plan([len(row.ids) for row in different], batch_size) if reuse else ():
             rows = [different[i] for i in batch]
             found = activations(model, places, rows)
             if sum(x.nbytes for x in found) / len(rows) * len(different) > MOST_KEPT:
@@ -112,9 +72,12 @@ class OtherActivations:
             for k, row in enumerate(rows):
                 self._kept[row] = [x[k, : len(row.ids)] for x in found]
 
-    def __call__(self, batch: list[Row], places: Sequence[int]) -> list[Tensor]:
+    def __call__(
+        self, batch: Sequence[Row], turns: Int[np.ndarray, " row"], places: Sequence[int]
+    ) -> list[Tensor]:
         """For each of some places a tensor [row, position, width]."""
-        rows = [self._patched[row] for row in batch]
+        pairs = zip(batch, turns.tolist(), strict=True)
+        rows = [self._patched[row, turn] for row, turn in pairs]
         if all(row in self._kept for row in rows):
             kept = [self._kept[row] for row in rows]
             return [pad_sequence([own[i] for own in kept], batch_first=True) for i in places]
@@ -178,41 +141,3 @@ def _row(text: EncodedPrompt, context: int) -> Row:
     ids = text.ids[:context]
     # Something must be read from a row; what, does not matter here.
     return Row(ids, tuple(range(len(ids))), len(ids), (Score(0, 0, 1),))
-
-
-def other_tokens(
-    model: Model, given: str | Mapping[str, str] | None, prompt: str, length: int
-) -> tuple[int, ...]:
-    """The tokens of the other prompt that belongs to a prompt.
-
-    Args:
-        model: the model.
-        given: the other prompt of all prompts, or of each.
-        prompt: the prompt.
-        length: how many tokens it has.
-
-    Raises:
-        InterventionError: there is none, or it has another length.
-    """
-    other = given if isinstance(given, str) else (given or {}).get(prompt)
-    if other is None:
-        raise InterventionError(
-            "other_prompt",
-            expected=f"another prompt for {prompt!r}",
-            got="none",
-            fix="Add one to other_prompt.",
-        )
-    ids = encode_prompt(model, other).ids
-    if len(ids) != length:
-        raise InterventionError(
-            "other_prompt",
-            expected=f"{length} tokens, as many as {prompt!r} has",
-            got=f"{len(ids)} tokens in {other!r}",
-            fix="Reword one of them until both have the same number of tokens.",
-        )
-    return ids
-
-
-def with_other(row: Row, other: tuple[int, ...]) -> Row:
-    """A row with another prompt and the same continuation."""
-    return Row(other + row.ids[row.prompt :], row.positions, row.prompt, row.scores)

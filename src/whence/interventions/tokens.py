@@ -33,7 +33,7 @@ from whence.core.errors import BehaviorError, InterventionError
 from whence.corpus import NgramModel
 from whence.interventions.drawing import Propose, draw, ngram_predictions, own_predictions
 from whence.interventions.groups import grouped, kept_singles, membership
-from whence.interventions.interface import ValueOf, about_passes, check_keep, measured
+from whence.interventions.interface import ValueOf, about_passes, check_keep, mean_draw, measured
 from whence.interventions.units import Unit, prompt_causes
 from whence.models import BATCH_SIZE, Model, Row, encode, encode_prompt, rows_of
 
@@ -193,6 +193,16 @@ class Tokens:
             InterventionError: `keep` has another shape, or a removal leaves no token.
             BehaviorError: a behavior has another prompt, or cannot be measured.
         """
+        return mean_draw(self.measure_draws(behaviors, keep, value=value))
+
+    def measure_draws(
+        self,
+        behaviors: Sequence[Behavior],
+        keep: Bool[np.ndarray, "subset cause"],
+        *,
+        value: ValueOf | None = None,
+    ) -> Float[np.ndarray, "behavior subset draw"]:
+        """The same for every draw; one where nothing is drawn."""
         check_keep(keep, self.causes)
         for behavior in behaviors:
             if behavior.prompt != self.prompt:
@@ -212,20 +222,16 @@ class Tokens:
                 return rows_of(encoded[behavior], drawn[number][turn])
             return rows_of(encoded[behavior], *self._without(stays[number]))
 
-        every = np.repeat(keep, self.draws, axis=0)
         found = measured(
             self.model,
             len(behaviors),
-            every,
+            np.repeat(keep, self.draws, axis=0),
             rows,
             batch_size=self.batch_size,
             value=value,
             alike=self.reuse,
-        ).reshape(len(behaviors), len(keep), self.draws)
-        # One draw stands for all where nothing was drawn; a mean would cost the last bit.
-        values: Float[np.ndarray, "behavior subset"]
-        values = np.where(keep.all(axis=1), found[..., 0], found.mean(axis=2))
-        return values
+        )
+        return found.reshape(len(behaviors), len(keep), self.draws)
 
     def _drawn(self, stays: Bool[np.ndarray, "subset token"]) -> list[list[tuple[int, ...]]] | None:
         """The prompts with other tokens drawn into the gaps."""

@@ -25,8 +25,8 @@ class Watched:
         value: nats, with its graph.
         activations: at each place, with all its components side by side; ask
             `torch.autograd.grad(value, activations)`. For a layer it is the output.
-        replacements: what would stand there if all were taken away. For a layer it is the input
-            plus the replacement of what the layer adds.
+        drawn: for each draw what would stand there if all were taken away; one where nothing is
+            drawn. For a layer it is the input plus the replacement of what the layer adds.
         table: which components each cause holds; None where each is its own.
         parts: how many components each place has.
         where: for each row the positions at which they can be taken away; None means all.
@@ -35,11 +35,20 @@ class Watched:
 
     value: Float[Tensor, ""]
     activations: tuple[Float[Tensor, "row position _"], ...]
-    replacements: tuple[Float[Tensor, "row position _"], ...]
+    drawn: tuple[tuple[Float[Tensor, "row position _"], ...], ...]
     table: Bool[np.ndarray, "cause single"] | None
     parts: tuple[int, ...]
     where: tuple[tuple[int, ...], ...] | None = None
     apart: bool = False
+
+    def falls(self) -> Float[np.ndarray, "draw cause"]:
+        """By how much the value falls to first order, for each draw; one backward pass."""
+        gradients = torch.autograd.grad(self.value, self.activations)
+        changes = [
+            [g * (a - r) for g, a, r in zip(gradients, self.activations, own, strict=True)]
+            for own in self.drawn
+        ]
+        return np.stack([self.per_cause(own) for own in changes])
 
     def per_cause(
         self, products: Sequence[Float[Tensor, "row position _"]]
