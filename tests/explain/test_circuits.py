@@ -2,11 +2,16 @@ import json
 
 import pytest
 
+from tests.models.small import TEXTS, small
+from whence.attribution import leave_one_out
 from whence.core import Behavior
-from whence.core.errors import InterventionError, MethodError
+from whence.core.errors import InterventionError, MethodError, PlanError
+from whence.corpus import BuildSettings, build_corpus
 from whence.explain import (
     CircuitSettings,
+    Plan,
     circuit_page,
+    explain,
     find_circuit,
     find_routes,
     open_subject,
@@ -14,6 +19,7 @@ from whence.explain import (
 )
 from whence.explain.circuits import all_positions
 from whence.explain.report.circuit import draw
+from whence.interventions import Components
 from whence.worlds import induction
 
 
@@ -79,6 +85,53 @@ def test_without_another_prompt_nothing_goes_along_a_cut_edge(written):
     subject = open_subject(written.model, None)
     found = find_circuit(subject, written.behaviors[:1], settings=CircuitSettings(draws=1))
     assert "zero" in found["intervention"]["removal"]
+
+
+ASKED = Behavior("Ada Lovelace was born in", " London", " Paris")
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Documents in the small models' own tokens."""
+    folder = tmp_path_factory.mktemp("texts")
+    (folder / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in TEXTS[:6]))
+    small().tokenizer.save_pretrained(folder / "tokenizer")
+    settings = BuildSettings(tokenizer=str(folder / "tokenizer"))
+    return build_corpus([folder / "texts.jsonl"], folder / "corpus", settings)
+
+
+def test_activations_are_drawn_from_documents(corpus):
+    subject = open_subject(small(), corpus)
+    settings = CircuitSettings(
+        parts=("head", "mlp"), draws=1, replacement="resample", resamples=3, seed=5
+    )
+    found = find_circuit(subject, [ASKED], settings=settings)
+    assert "resample" in found["intervention"]["removal"]
+    assert found["intervention"]["draws"] == found["settings"]["resamples"] == 3
+    assert "costs 45 passes" in found["why"]
+    texts = [corpus.text(i) for i in range(6)]
+    parts = Components(small(), replacement="resample", reference=texts, draws=3, seed=5)
+    exact = leave_one_out(parts, [ASKED])
+    expected = {c.id: v for c, v in zip(exact.causes, exact.values[0], strict=True)}
+    for member in found["members"]:
+        assert member["measured"] == pytest.approx(expected[member["id"]], abs=1e-5)
+
+
+def test_what_stands_in_the_place_is_checked(written, corpus):
+    subject = open_subject(written.model, None)
+    asked = written.behaviors[:1]
+    with pytest.raises(InterventionError, match="documents that activations are taken from"):
+        find_circuit(subject, asked, settings=CircuitSettings(replacement="resample"))
+    with pytest.raises(InterventionError, match="zero, mean, other, resample"):
+        find_circuit(subject, asked, settings=CircuitSettings(replacement="noise"))
+    with pytest.raises(InterventionError, match="other prompts alone"):
+        settings = CircuitSettings(replacement="zero")
+        find_circuit(subject, asked, others=written.others, settings=settings)
+    plan = Plan(replacement="resample", draws=2)
+    with pytest.raises(PlanError, match="a checkpoint alone"):
+        explain(small(), ASKED, by=["component"], choices=plan)
+    found = explain(small(), ASKED, by=["component"], corpus=corpus, choices=plan).record
+    assert "each was taken away alone, in 30 passes" in found["notes"][0]
 
 
 def test_wrong_settings(written):

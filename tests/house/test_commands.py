@@ -99,6 +99,7 @@ MISTAKES = [
     ["circuit", "nowhere", "a prompt", "--of", "edge,head"],
     ["circuit", "nowhere", "a prompt", "--of", "head", "--way", "eap"],
     ["circuit", "nowhere", "a prompt", "--positions", "first"],
+    ["circuit", "nowhere", "a prompt", "--replacement", "resample", "--resamples", "0"],
     ["circuit", "nowhere", "a prompt", "--routes"],
     ["bank", "nowhere", "-o", "b"],
     ["bank", "nowhere", "-o", "b", "--share", "2"],

@@ -115,7 +115,8 @@ def test_gradients_are_exact_where_the_model_is_linear(name):
     behaviors = [Behavior(PROMPT, " London", " is")]
     exact = leave_one_out(edges, behaviors)
     assert np.abs(exact.values).max() > 1e-2
-    assert exact.errors is not None and exact.errors.max() > 1e-3
+    assert exact.errors is not None
+    assert exact.errors.max() > 1e-3
     for method in (edge_attribution, edge_integrated_gradients):
         found = method(edges, behaviors)
         np.testing.assert_allclose(found.values, exact.values, atol=1e-5)

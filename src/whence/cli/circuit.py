@@ -34,7 +34,19 @@ def circuit(
     behaviors: Annotated[
         Path | None, typer.Option(help='JSONL of one task; with "other" beside "prompt".')
     ] = None,
-    corpus: Annotated[Path | None, typer.Option(help="Documents, for means.")] = None,
+    replacement: Annotated[
+        str | None,
+        typer.Option(
+            help="What is put in without --other: mean or resample (both of documents), or zero "
+            "(default: mean, or zero where there are no documents)."
+        ),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(help="How often activations are drawn, for resample.")
+    ] = 8,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Documents, for means and resampling.")
+    ] = None,
     of: Annotated[
         str, typer.Option(help="edge, or some of head,mlp,layer,neuron,stream.")
     ] = "edge",
@@ -66,7 +78,8 @@ def circuit(
     """Find the edges or parts that carry a behavior, replace all others, and see what survives.
 
     Without --other, what is taken away is replaced by its mean over documents, or by nothing
-    where there are none.
+    where there are none; with --replacement resample by what stretches of documents give, drawn
+    several times.
     """
     given = {"way": way, "steps": steps, "enough": enough, "seed": seed, "apart": apart}
     asked, others = _asked(prompt, target, foil, other, behaviors)
@@ -76,6 +89,7 @@ def circuit(
         return
     given |= {} if threshold is None else {"threshold": threshold}
     given |= {"memory": None if memory is None else memory << 20}
+    given |= {"replacement": replacement, "resamples": resamples}
     made = _Others(others, swap, seed)
     _circuit(source, corpus, asked, made, (of, positions, given), output, as_json)
 

@@ -115,12 +115,15 @@ def explain(
     neutral: Annotated[
         str | None, typer.Option(help="The token that stands there, for replace and mask.")
     ] = None,
-    draws: Annotated[int, typer.Option(help="How often tokens are drawn, for sample.")] = 4,
+    draws: Annotated[int, typer.Option(help="How often is drawn, for sample and resample.")] = 4,
     baseline: Annotated[
         str, typer.Option(help="Of integrated gradients: mean, zero or neutral.")
     ] = "mean",
     replacement: Annotated[
-        str, typer.Option(help="Of components' activations: mean or zero.")
+        str,
+        typer.Option(
+            help="Of components' activations: mean, resample (both of documents) or zero."
+        ),
     ] = "mean",
     seeds: Annotated[
         int,
@@ -161,7 +164,7 @@ def explain(
         baseline=_choice("--baseline", baseline, BASELINES),
         replacement="other"
         if other_prompt is not None
-        else _choice("--replacement", replacement, ("mean", "zero")),
+        else _choice("--replacement", replacement, ("mean", "zero", "resample")),
         other_prompt=other_prompt,
         groups=groups,
         embedding=embedding,

@@ -28,10 +28,19 @@ from whence.attribution import (
     leave_one_out,
 )
 from whence.core import Behavior, Scores
-from whence.core.errors import MethodError
+from whence.core.errors import InterventionError, MethodError
+from whence.core.seeds import generator
 from whence.explain.plan import Plan
 from whence.explain.subject import Subject
-from whence.interventions import Components, Divergence, Edges, Sweep, sweep_within
+from whence.interventions import (
+    DRAWS,
+    Components,
+    Divergence,
+    Edges,
+    Instead,
+    Sweep,
+    sweep_within,
+)
 from whence.models import Model, encode_prompt, with_answer
 from whence.verification import SIZES, Curve, baseline_scores, circuit, curve
 
@@ -46,6 +55,7 @@ CHEAP = 20_000
 """Forward passes of one row up to which everything is taken away alone."""
 
 _REFERENCE = 16  # documents for the mean
+_RESAMPLED = 64  # documents from which activations are drawn
 _MOST_SINGLE = 200  # members of the circuit that are taken away one by one
 _MORE_SIZES = (0.015, 0.03, 0.07, 0.15, 0.3, 0.4)
 
@@ -63,6 +73,9 @@ class CircuitSettings:
         steps: of EAP-IG.
         enough: faithfulness at which the circuit ends.
         threshold: of pruning: mean divergence (nats) from which a member stays.
+        replacement: what stands in the place of what is taken away; None means what other prompts
+            give where there are some, else means over documents, else nothing.
+        resamples: draws of activations, for the replacement "resample".
         draws: random orders beside it, and random halves of the circuit for completeness.
         memory: bytes beyond the parameters, from which the batch follows; None for the usual one.
         seed: of random orders and halves.
@@ -70,6 +83,7 @@ class CircuitSettings:
     Raises:
         MethodError: unknown parts or an unknown way, a way that does not fit the parts, no step,
             no draw, or a faithfulness that is not positive.
+        InterventionError: an unknown replacement.
     """
 
     parts: tuple[str, ...] = (EDGES,)
@@ -79,6 +93,8 @@ class CircuitSettings:
     steps: int = 5
     enough: float = 0.9
     threshold: float = 0.01
+    replacement: str | None = None
+    resamples: int = DRAWS
     draws: int = 8
     memory: int | None = None
     seed: int = 0
@@ -143,11 +159,7 @@ def find_circuit(
     settings = settings or CircuitSettings()
     start = time.perf_counter()
     asked = [b if b.target is not None else with_answer(subject.model, b) for b in behaviors]
-    texts = [] if others else _references(subject)
-    sweep = sweep_within(
-        subject.model, asked, settings.memory, edges=settings.of_edges, reference=texts
-    )
-    causes = _intervention(subject, others, texts, settings, sweep)
+    causes, sweep = _intervention(subject, asked, others, settings)
     scores, why = _scores(causes, asked, settings)
     sizes = sorted({*SIZES, *_MORE_SIZES})
     found = curve(scores, causes, sizes=sizes)
@@ -173,6 +185,7 @@ def find_circuit(
             "steps": settings.steps,
             "enough": settings.enough,
             "threshold": settings.threshold if settings.way == "prune" else None,
+            "resamples": causes.draws if causes.instead.replacement == "resample" else None,
             "memory": settings.memory,
             "memory_estimated": sweep.memory,
             "seed": settings.seed,
@@ -216,30 +229,67 @@ def all_positions(model: Model, behaviors: Sequence[Behavior]) -> tuple[int, ...
     return tuple(range(min(len(encode_prompt(model, b.prompt).ids) for b in behaviors)))
 
 
-def _references(subject: Subject) -> list[str]:
-    """Documents over which means are taken; none without a corpus."""
+def _references(subject: Subject, replacement: str, seed: int) -> list[str]:
+    """Documents over which means are taken, or from which activations are drawn.
+
+    Raises:
+        InterventionError: there is no corpus.
+    """
     corpus = subject.corpus
     if corpus is None:
-        return []
-    return [corpus.text(i) for i in range(min(_REFERENCE, corpus.n_documents))]
+        raise InterventionError(
+            f"--replacement {replacement}",
+            expected="documents that activations are taken from",
+            got=f"{subject.source} alone",
+            fix="Name a run, or give --corpus DIR.",
+        )
+    if replacement == "mean":
+        return [corpus.text(i) for i in range(min(_REFERENCE, corpus.n_documents))]
+    count = min(_RESAMPLED, corpus.n_documents)
+    picks = generator(seed, "references").choice(corpus.n_documents, count, replace=False)
+    return [corpus.text(int(i)) for i in sorted(picks)]
 
 
 def _intervention(
     subject: Subject,
+    behaviors: Sequence[Behavior],
     others: Mapping[str, str] | None,
-    texts: Sequence[str],
     settings: CircuitSettings,
-    sweep: Sweep,
-) -> Edges | Components:
-    how: dict[str, Any] = {"replacement": "zero"}
-    if others:
-        how = {"replacement": "other", "other_prompt": others}
-    elif texts:
-        how = {"replacement": "mean", "reference": texts}
-    how |= {"batch_size": sweep.batch_size, "reuse": sweep.reuse, "positions": settings.positions}
+) -> tuple[Edges | Components, Sweep]:
+    """What takes edges or parts away, in batches that keep within the memory."""
+    usual = "other" if others else "zero" if subject.corpus is None else "mean"
+    replacement = settings.replacement or usual
+    if others and replacement != "other":
+        raise InterventionError(
+            "--replacement",
+            expected="other prompts alone, which stand in the place of what is taken away",
+            got=f"{replacement} beside them",
+            fix="Leave one of the two out.",
+        )
+    from_texts = replacement in ("mean", "resample")
+    texts = _references(subject, replacement, settings.seed) if from_texts else []
+    instead = Instead(replacement, tuple(texts), others, settings.resamples, settings.seed)
+    sweep = sweep_within(
+        subject.model,
+        behaviors,
+        settings.memory,
+        edges=settings.of_edges,
+        reference=texts if replacement == "mean" else (),
+        others=instead.prompts,
+    )
+    how: dict[str, Any] = {
+        "replacement": replacement,
+        "reference": texts,
+        "other_prompt": others,
+        "draws": settings.resamples,
+        "seed": settings.seed,
+        "batch_size": sweep.batch_size,
+        "reuse": sweep.reuse,
+        "positions": settings.positions,
+    }
     if settings.of_edges:
-        return Edges(subject.model, **how)
-    return Components(subject.model, units=settings.parts, apart=settings.apart, **how)
+        return Edges(subject.model, **how), sweep
+    return Components(subject.model, units=settings.parts, apart=settings.apart, **how), sweep
 
 
 def _scores(
@@ -247,7 +297,7 @@ def _scores(
 ) -> tuple[Scores, str]:
     """Scores by the way that was chosen, and why that one."""
     way, why = settings.way, "as asked"
-    passes = len(causes.causes) * len(behaviors)
+    passes = len(causes.causes) * len(behaviors) * causes.draws
     if way == "auto":
         cheap = passes <= CHEAP
         way = "exact" if cheap else "eap-ig" if settings.of_edges else "patching"

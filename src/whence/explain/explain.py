@@ -178,6 +178,13 @@ def _possible(plan: Plan, subject: Subject, by: Sequence[Kind] | None) -> Plan:
                 fix="Name a run, or give --corpus DIR.",
             )
         wanted = tuple(kind for kind in wanted if kind != "document")
+    if subject.corpus is None and plan.replacement == "resample":
+        raise PlanError(
+            "--replacement resample",
+            expected="a recorded run, or a corpus whose documents activations are drawn from",
+            got=f"{subject.source}, a checkpoint alone",
+            fix="Name a run, or give --corpus DIR.",
+        )
     no_mean = subject.corpus is None and plan.replacement == "mean"
     replacement = "zero" if no_mean else plan.replacement
     components = plan.components
@@ -195,7 +202,9 @@ def _within(
         return plan
     means = "component" in plan.by and plan.replacement == "mean"
     texts = references(subject.corpus, plan) if means else []
-    sweep = sweep_within(subject.model, behaviors, memory, reference=texts)
+    others = {"other": 1, "resample": plan.draws}.get(plan.replacement, 0)
+    others = others if "component" in plan.by else 0
+    sweep = sweep_within(subject.model, behaviors, memory, reference=texts, others=others)
     return replace(plan, batch_size=min(plan.batch_size, sweep.batch_size))
 
 

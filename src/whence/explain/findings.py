@@ -126,13 +126,16 @@ def tokens_of(subject: Subject, prompt: str, plan: Plan) -> Tokens:
 def among_components(subject: Subject, behaviors: Sequence[Behavior], plan: Plan) -> Findings:
     """Which parts of the model: every head and MLP is replaced."""
     start = time.perf_counter()
-    texts = references(subject.corpus, plan) if plan.replacement == "mean" else None
+    from_texts = plan.replacement in ("mean", "resample")
+    texts = references(subject.corpus, plan) if from_texts else None
     intervention = Components(
         subject.model,
         units=plan.components,
         replacement=plan.replacement,
         reference=texts,
         other_prompt=plan.other_prompt,
+        draws=plan.draws,
+        seed=plan.seed,
         batch_size=plan.batch_size,
     )
     scores, note = _swept(intervention, behaviors, plan)
@@ -148,11 +151,11 @@ def _swept(
     Where it is not, gradients are kept for those alone too, so that all that is shown is measured.
     """
     gradients = attribution_patching(intervention, behaviors)
-    passes = len(intervention.causes) * len(behaviors)
+    passes = len(intervention.causes) * len(behaviors) * intervention.draws
     if passes <= plan.most_exact:
         note = f"components: each was taken away alone, in {passes:,} passes of one row"
         return (leave_one_out(intervention, behaviors), gradients), note
-    count = max(1, plan.most_exact // len(behaviors))
+    count = max(1, plan.most_exact // (len(behaviors) * intervention.draws))
     order = np.argsort(-np.abs(gradients.values).mean(0), kind="stable")
     first = sorted(int(i) for i in order[:count])
     exact = leave_one_out(intervention, behaviors, [intervention.causes[i].id for i in first])
@@ -380,7 +383,7 @@ def _in_nats(scores: Scores, plan: Plan) -> Scores:
 
 
 def references(corpus: Corpus | None, plan: Plan) -> list[str]:
-    """Texts over which the mean activation is taken: documents drawn with the plan's seed."""
+    """Texts that activations are taken from: documents drawn with the plan's seed."""
     assert corpus is not None
     rng = generator(plan.seed, "references")
     count = min(plan.references, corpus.n_documents)

@@ -58,7 +58,8 @@ class Plan:
         separator: what stands between demonstrations; None means that it is found.
         removal: how tokens are taken away.
         neutral: the token that stands there, for "replace" and "mask"; None means the tokenizer's.
-        draws: how often tokens are drawn, for "sample" and "sample-ngrams".
+        draws: how often tokens are drawn, for "sample" and "sample-ngrams", and activations, for
+            the replacement "resample".
         integrated_steps: gradients along the path of integrated gradients.
         baseline: where that path begins: "mean", "zero" or "neutral".
         groups: how documents are put together into causes: "" for each alone, "near-duplicates"
@@ -66,9 +67,10 @@ class Plan:
         components: units of components: "head", "mlp", "layer", "stream"; empty for heads and MLPs,
             and layers in a model that has neither.
         replacement: what stands in for a component's activation: its mean over documents, zero,
-            or its value on another prompt.
+            its value on another prompt, or its values on stretches drawn from documents.
         other_prompt: that prompt, of as many tokens.
-        references: documents over which the mean activation is taken.
+        references: documents over which the mean activation is taken, or from which stretches are
+            drawn.
         top_documents: size of the set of documents that is removed together.
         top_components: the same for components.
         most_exact: forward passes of one row up to which every component is taken away alone;

@@ -12,7 +12,7 @@ from whence.core.errors import PlanError
 PLANNED = ("through-run", "tracin", "bm25", "exact-spans")
 """Methods whose sets a budget may remove; those of scores from elsewhere always are."""
 
-Replacement = Literal["mean", "zero", "other"]
+Replacement = Literal["mean", "zero", "other", "resample"]
 Unit = Literal["token", "word", "sentence", "demonstration", "turn", "span"]
 Removal = Literal["drop", "drop-keep-positions", "mask", "replace", "sample", "sample-ngrams"]
 Baseline = Literal["mean", "zero", "neutral"]

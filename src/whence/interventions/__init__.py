@@ -33,6 +33,7 @@ from whence.interventions.documents import Documents, document_causes, document_
 from whence.interventions.edges import Edges
 from whence.interventions.graph import EdgeGraph
 from whence.interventions.groups import by_layer
+from whence.interventions.instead import DRAWS, Instead
 from whence.interventions.interface import Drawing, Intervention, check_keep, keep_without
 from whence.interventions.listeners import direct_parts
 from whence.interventions.memory import Sweep, sweep_within
@@ -43,6 +44,7 @@ from whence.interventions.units import token_numbers
 from whence.interventions.watched import Watched
 
 __all__ = [
+    "DRAWS",
     "Bank",
     "Components",
     "Divergence",
@@ -50,6 +52,7 @@ __all__ = [
     "Drawing",
     "EdgeGraph",
     "Edges",
+    "Instead",
     "Intervention",
     "Sizes",
     "Sweep",
