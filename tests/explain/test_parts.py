@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from tests.models.small import small
+from whence.attribution import attribution_patching, leave_one_out
 from whence.core import Behavior
 from whence.explain import JudgeSettings, Plan, explain, judge_components
+from whence.explain.judged_page import judged_page
 from whence.explain.report import render
 from whence.interventions import Components
+from whence.verification import baseline_scores, cascade, curve
 from whence.worlds import induction
 
 ASKED = Behavior("Ada Lovelace was born in", " London", " Paris")
@@ -74,6 +77,61 @@ def test_judged_by_what_the_first_components_carry(written):
     everything = np.array([[True], [False]]).repeat(len(parts.causes), axis=1)
     whole, nothing = parts.measure(written.behaviors, everything).mean(axis=0)
     assert exact["comprehensiveness"]["value"] == pytest.approx(whole - nothing, rel=0.02)
+
+
+def test_leads_over_random_orders_and_what_is_blind(written):
+    parts = Components(written.model, replacement="zero")
+    settings = JudgeSettings(shares=(), sanity=False, subsets=20, keep_share=0.8, cascade=True)
+    names = ["leave-one-out", "attribution-patching", "random"]
+    found = judge_components(parts, written.behaviors, names, settings=settings)
+    record = found.to_json()
+    rows = {row["method"]: row for row in record["rows"]}
+    # Eight random orders, by the same removals as any other.
+    orders = baseline_scores(parts.causes, written.behaviors)
+    chance = [curve(s, parts) for name, s in orders.items() if name.startswith("random")]
+    assert record["chance"]["orders"] == len(chance) == 8
+    assert record["chance"]["insertion"] == pytest.approx(np.mean([c.cpr for c in chance]))
+    assert record["chance"]["kept"] == pytest.approx(
+        np.mean([c.faithfulness for c in chance], axis=0).tolist()
+    )
+    own = curve(leave_one_out(parts, written.behaviors), parts)
+    low, high = rows["leave-one-out"]["over_random"]["insertion"]
+    assert 0 < low < own.cpr - record["chance"]["insertion"] < high
+    assert rows["leave-one-out"]["over_random"]["deletion"][1] < 0
+    assert rows["leave-one-out"]["ahead"] == ["random"]
+    assert rows["random"]["over_random"] == {}
+    # Weights dealt out anew: the same as by hand, and none for an order that reads no model.
+    by_hand = cascade(
+        lambda model: [attribution_patching(parts.on(model), written.behaviors)], written.model
+    )
+    assert rows["attribution-patching"]["cascade"] == by_hand.to_json()
+    assert rows["random"]["cascade"] is None
+    page = judged_page(record, ["random"])
+    for said in ("CPR (insertion)", "CMD", "mean of 8 random orders", "no longer itself"):
+        assert said in page
+    assert page.count("<svg") == 3
+
+
+def test_components_of_another_model_are_taken_away_in_the_same_way(written):
+    asked = written.behaviors[0]
+    other = induction(6, noise=0.3).model
+    settings = {
+        "units": ("head", "layer"),
+        "replacement": "other",
+        "other_prompt": written.others,
+        "positions": [1, -1],
+        "groups": {"first": ["L0.H0", "L1"], "second": ["L1.H0"]},
+        "batch_size": 3,
+    }
+    found, expected = (
+        leave_one_out(parts, [asked])
+        for parts in (
+            Components(written.model, **settings).on(other),
+            Components(other, **settings),
+        )
+    )
+    assert (found.values == expected.values).all()
+    assert found.settings == expected.settings
 
 
 def test_methods_that_need_a_sum_are_left_out_where_the_stream_is_none():

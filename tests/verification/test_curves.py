@@ -138,9 +138,9 @@ def test_intervals_and_leads_by_the_same_draws():
     for area in ("insertion", "deletion", "sufficiency", "comprehensiveness"):
         low, high = good.interval(area)
         assert low <= getattr(good, area) <= high
-        assert good.lead(good, area) == (0.0, 0.0)
-    assert all(good.lead(other, "insertion")[0] > 0 for other in rest)
-    assert all(good.lead(other, "deletion")[1] < 0 for other in rest)
+        assert good.lead([good], area) == (0.0, 0.0)
+    assert all(good.lead([other], "insertion")[0] > 0 for other in rest)
+    assert all(good.lead([other], "deletion")[1] < 0 for other in rest)
     told = good.to_json()
     assert told["deletion"]["value"] == pytest.approx(good.deletion)
     assert len(told["kept"]) == len(EVEN_SIZES)

@@ -50,6 +50,14 @@ def judge(
         str, typer.Option(help="Of tokens: drop, drop-keep-positions, mask, replace or sample.")
     ] = "drop",
     sanity: Annotated[bool, typer.Option(help="Also judge scores that must fail.")] = True,
+    cascade: Annotated[
+        bool,
+        typer.Option(
+            "--cascade",
+            help="Of components and tokens: deal the weights out anew, part by part from the top, "
+            "and say which methods do not notice.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of controls, resampling and random removals.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Training replays at a time.")] = None,
     memory: Annotated[
@@ -91,6 +99,7 @@ def judge(
         seed=seed,
         memory=GRADIENT_MEMORY if memory is None else memory << 20,
         encoder=encoder,
+        cascade=cascade,
     )
     named = None if methods is None else methods.split(",")
     if by == "documents":
@@ -148,7 +157,7 @@ def _documents(
 def _write_page(path: Path, found: Judgement) -> None:
     from whence.core.records import write_bytes
     from whence.explain.judged_page import judged_page
-    from whence.explain.judging import BASELINES, TOKEN_BASELINES
+    from whence.explain.judgement import BASELINES, TOKEN_BASELINES
 
     look_ups = (*BASELINES, *TOKEN_BASELINES)
     write_bytes(path, judged_page(found.to_json(), look_ups).encode())
@@ -250,6 +259,8 @@ def _print(found: Judgement) -> None:
     tables = [table]
     if any(row["curve"] for row in rows):
         tables.append(_curves(rows, found.kind))
+    if any(row["cascade"] for row in rows):
+        tables.append(_cascade([row for row in rows if row["cascade"]]))
     console = console_for(*tables)
     for each in tables:
         console.print(each)
@@ -276,7 +287,8 @@ def _curves(rows: Sequence[dict[str, Any]], kind: str) -> Any:
         box=box.SIMPLE,
         caption="Causes in each method's order. insertion, deletion: share of the behaviors that "
         "survives with the first ones alone, and without them, over all numbers of them (high, "
-        "low). sufficiency, comprehensiveness: nats lost then (low, high). 95 % intervals."
+        "low). sufficiency, comprehensiveness: nats lost then (low, high). 95 % intervals; above "
+        "random: of the lead of insertion over random orders."
         + (
             " insertion is CPR, cmd the area between it and 1."
             if kind == "component"
@@ -285,7 +297,7 @@ def _curves(rows: Sequence[dict[str, Any]], kind: str) -> Any:
         ),
     )
     table.add_column("order", no_wrap=True)
-    for area in areas:
+    for area in (*areas, "above random"):
         table.add_column(area, justify="right", no_wrap=True)
     if kind == "token":
         table.add_column("ahead of")
@@ -293,7 +305,30 @@ def _curves(rows: Sequence[dict[str, Any]], kind: str) -> Any:
         told = [row["curve"][area] for area in areas]
         # The interval below its value: no number may be cut short.
         cells = [f"{_number(each['value'])}\n{_pair(each['interval'])}" for each in told]
+        cells.append(_pair(row["over_random"]["insertion"]) if row["over_random"] else "")
         table.add_row(str(row["method"]), *cells, *([", ".join(row["ahead"])] * (kind == "token")))
+    return table
+
+
+def _cascade(rows: Sequence[dict[str, Any]]) -> Any:
+    """Who notices that the model is no longer itself."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE,
+        caption="Rank correlation of scores with those of the model itself, its weights dealt out "
+        "anew from the top down to each part. It should go; where it stays above one half for "
+        "sure, the method measures something else than this model.",
+    )
+    table.add_column("method", no_wrap=True)
+    for stage in rows[0]["cascade"]["stages"]:
+        table.add_column(stage, justify="right")
+    table.add_column("notices", no_wrap=True)
+    for row in rows:
+        told = row["cascade"]
+        cells = [f"{value:.2f}" for value in told["similarity"]]
+        table.add_row(str(row["method"]), *cells, "yes" if told["notices"] else "no")
     return table
 
 

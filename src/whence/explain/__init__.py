@@ -9,8 +9,9 @@ answers       a whole answer: what each of its tokens owes to those before it
 calibration   from ranks to nats, by measured replays
 steepness     whether a derivative through the run can be believed
 methods       those that can be called by name
+judgement     what a judgement holds, as plain data
 judging       methods judged by real removals, with what each cost
-judging_tokens  the same for the tokens of prompts, with curves
+judging_inside  the same for components and tokens, with curves and weights dealt out anew
 judged_page   a judgement as one HTML page
 circuits      which edges or parts carry a behavior, taken away and measured
 routes        which tokens and parts made the state that predicts
@@ -26,14 +27,9 @@ from whence.explain.calibration import Slope, load_slopes, save_slopes, slope_fr
 from whence.explain.circuits import CircuitSettings, find_circuit
 from whence.explain.explain import Explanation, explain, explain_many
 from whence.explain.findings import document_scores
-from whence.explain.judging import (
-    Judged,
-    Judgement,
-    JudgeSettings,
-    judge_components,
-    judge_documents,
-)
-from whence.explain.judging_tokens import Cut, judge_tokens
+from whence.explain.judgement import Judged, Judgement, JudgeSettings
+from whence.explain.judging import judge_documents
+from whence.explain.judging_inside import Cut, judge_components, judge_tokens
 from whence.explain.methods import METHODS
 from whence.explain.plan import DEFAULT_BUDGET, Estimate, Plan
 from whence.explain.report.circuit import circuit_page

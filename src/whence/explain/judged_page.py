@@ -14,6 +14,7 @@ Record = Mapping[str, Any]
 _HEAD = ("method", "LDS", "95 % interval", "fall", "at random", "recall", "s", "MB", "must fail")
 
 _AREAS = ("insertion", "deletion", "sufficiency", "comprehensiveness")
+_OVER = ("insertion", "deletion")
 
 
 def judged_page(record: Record, baselines: Sequence[str]) -> str:
@@ -39,7 +40,8 @@ def judged_page(record: Record, baselines: Sequence[str]) -> str:
                 ),
             ),
             section("methods", "The methods", "Best first.", table(_HEAD, map(_cells, ranked))),
-            _orders(ranked),
+            _orders(ranked, record),
+            _noticing(ranked),
         ),
         style=STYLE,
     )
@@ -68,20 +70,79 @@ def _cost(rows: Sequence[Record], baselines: Sequence[str], kind: str) -> Markup
     )
 
 
-def _orders(rows: Sequence[Record]) -> Markup | None:
+def _orders(rows: Sequence[Record], record: Record) -> Markup | None:
     """What the first causes of each order carry; None where that was not measured."""
     followed = [row for row in rows if row.get("curve")]
     if not followed:
         return None
+    parts = record["kind"] == "component"
+    areas = (*_AREAS, "cmd") if parts else _AREAS
+    head = [("CPR (insertion)" if parts else "insertion"), *_AREAS[1:], *(["CMD"] * parts)]
     ranked = sorted(followed, key=lambda row: float(row["curve"]["deletion"]["value"]))
-    cells = ([row["method"], *(_area(row["curve"][a]) for a in _AREAS)] for row in ranked)
+    cells = (
+        [row["method"], *(_area(row["curve"][a]) for a in areas), *(_over(row, a) for a in _OVER)]
+        for row in ranked
+    )
     return section(
         "orders",
         "What the first causes carry",
         "Insertion and deletion: the share of the behaviors that survives with the first causes "
-        "of an order alone, and without them, over all numbers of causes. Sufficiency and "
-        "comprehensiveness: nats lost then. With 95 % intervals; smallest deletion first.",
-        table(("order", *_AREAS), cells),
+        "of an order alone, and without them, over all numbers of causes. "
+        + ("Insertion is CPR, the area under faithfulness; CMD lies between it and 1. " * parts)
+        + "Sufficiency and comprehensiveness: nats lost then. With 95 % intervals; smallest "
+        "deletion first. The last two columns: how far an order is above random ones, behavior "
+        "by behavior; an interval that holds 0 tells them not apart.",
+        tag(
+            "div",
+            _curves(ranked, record, "kept", "first causes alone"),
+            _curves(ranked, record, "removed", "without the first causes"),
+            class_="plots",
+        ),
+        table(("order", *head, *(f"{area} above random" for area in _OVER)), cells),
+    )
+
+
+def _curves(rows: Sequence[Record], record: Record, which: str, words: str) -> Markup:
+    """Every order's curve, and the mean of random ones."""
+    lines = [_line(row["method"], row["curve"], which) for row in rows]
+    chance = record.get("chance")
+    if chance:
+        lines.append(_line(f"mean of {chance['orders']} random orders", chance, which))
+    return _figure(
+        plot(f"{words}, by order", lines, Axis("share of causes"), Axis("share that survives")),
+        f"What survives of the behaviors: {words}, in each method's order.",
+    )
+
+
+def _line(name: str, found: Record, which: str) -> Series:
+    return _fall(name, list(zip(found["sizes"], found[which], strict=True)))
+
+
+def _over(row: Record, area: str) -> str:
+    ends = row.get("over_random", {}).get(area)
+    return f"{ends[0]:+.2f} to {ends[1]:+.2f}" if ends else ""
+
+
+def _noticing(rows: Sequence[Record]) -> Markup | None:
+    """Who notices weights that are dealt out anew; None where that was not asked."""
+    asked = [row for row in rows if row.get("cascade")]
+    if not asked:
+        return None
+    cells = (
+        [
+            row["method"],
+            *(f"{value:.2f}" for value in row["cascade"]["similarity"]),
+            "yes" if row["cascade"]["notices"] else "no",
+        ]
+        for row in asked
+    )
+    return section(
+        "noticing",
+        "Who notices that the model is no longer itself",
+        "Rank correlation of scores with those of the model itself, when the weights of the named "
+        "part and of all before it are dealt out anew. It should go: a method whose scores stay "
+        "(above one half, by a 95 % interval) measures something else than this model.",
+        table(("method", *asked[0]["cascade"]["stages"], "notices"), cells),
     )
 
 

@@ -12,164 +12,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from whence.core import Behavior, Kind, Scores
-from whence.core.errors import MethodError, ModelError
-from whence.core.records import finite
+from whence.core import Behavior, Scores
+from whence.core.errors import MethodError
+from whence.explain.judgement import (
+    BASELINES,
+    TOKEN_BASELINES,
+    Judged,
+    Judgement,
+    JudgeSettings,
+)
 from whence.explain.methods import METHODS, Causes, Method, document_methods, methods_named
 from whence.explain.peak import peak_memory
 from whence.explain.untrained import untrained
-from whence.interventions import Bank, Components, Documents, random_subsets
-from whence.training import GRADIENT_MEMORY
+from whence.interventions import Bank, Documents
 from whence.verification import (
     FEWEST_SUBSETS,
-    SHARES,
     Agreement,
-    Curve,
-    Resampling,
     Rise,
-    VerifySettings,
     agreement,
-    curve,
     lead,
     loss_rise,
     predicted_sums,
     recall_at_planted,
     shuffled,
 )
-
-VERSION = 1
-BASELINES = ("embedding", "sentences", "bm25", "exact-spans", "random")
-TOKEN_BASELINES = ("attention-rollout", "value-flow", "embedding-norm", "last-first", "first-first")
-"""Besides a random order."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Judged:
-    """One method in the table.
-
-    Attributes:
-        method: its name.
-        agreement: its linear datamodeling score.
-        behind: the baseline to which it loses, if its score is lower than that one's.
-        lead: interval of its lead over the best baseline; None for a baseline.
-        sanity: the scores that must fail: name -> agreement.
-        rises: what removing its top causes did.
-        recall: mean recall at the number planted, where the truth was given.
-        seconds: wall time of the scoring, without retrainings that a bank held already.
-        peak_mb: largest resident memory while scoring; None where it is not known.
-        scores: for each scored intervention.
-        curve: what the first causes of its order carry, where that was measured.
-        ahead: baselines that this order beats: without its first causes less of the behaviors
-            survives, by an interval (95 %, over behaviors) that lies below zero.
-    """
-
-    method: str
-    agreement: Agreement
-    seconds: float
-    peak_mb: float | None
-    scores: tuple[Scores, ...]
-    behind: str | None = None
-    lead: tuple[float, float] | None = None
-    sanity: Mapping[str, Agreement] = field(default_factory=dict)
-    rises: tuple[Rise, ...] = ()
-    recall: float | None = None
-    curve: Curve | None = None
-    ahead: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """One row of the record."""
-        first = self.scores[0]
-        return {
-            "method": self.method,
-            "lds": self.agreement.lds,
-            "interval": list(self.agreement.interval),
-            "estimand": first.estimand,
-            "unit": first.unit,
-            "coverage": first.coverage.to_json(),
-            "behind": self.behind,
-            "lead": None if self.lead is None else list(self.lead),
-            "loss_rise": [rise.to_json() for rise in self.rises],
-            "recall": self.recall,
-            "curve": None if self.curve is None else self.curve.to_json(),
-            "ahead": list(self.ahead),
-            "seconds": round(self.seconds, 3),
-            "trainings": sum(s.cost.trainings for s in self.scores),
-            "peak_mb": None if self.peak_mb is None else finite(round(self.peak_mb, 1)),
-            "sanity": {
-                name: {
-                    "lds": found.lds,
-                    "interval": list(found.interval),
-                    "fails": bool(found.interval[0] <= 0),
-                }
-                for name, found in self.sanity.items()
-            },
-        }
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Judgement:
-    """The whole table.
-
-    Attributes:
-        kind: of the causes.
-        behaviors: that were measured.
-        subsets: random removals that each score rests on.
-        rows: one a method, as asked for.
-        how: everything else that can change a number.
-    """
-
-    kind: Kind
-    behaviors: tuple[Behavior, ...]
-    subsets: int
-    rows: tuple[Judged, ...]
-    how: Mapping[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """The record."""
-        return {
-            "whence": "judgement",
-            "version": VERSION,
-            "kind": self.kind,
-            "behaviors": [b.to_json() for b in self.behaviors],
-            "subsets": self.subsets,
-            "rows": [row.to_json() for row in self.rows],
-            "how": dict(self.how),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeSettings:
-    """What is judged besides the linear datamodeling score, and how.
-
-    Attributes:
-        shares: of the causes whose removal is measured; empty measures none.
-        sanity: also judge scores that must fail.
-        resampling: of the intervals.
-        folds: of a method that fits subsets; each is predicted by what was fitted to the others.
-        verify: controls of the removals.
-        subsets: for components and tokens, how many random removals.
-        keep_share: for components and tokens, what share stays.
-        seed: of these.
-        memory: for documents, bytes for training states that the derivative keeps.
-        encoder: for documents, a sentence encoder that ranks them too.
-    """
-
-    shares: tuple[float, ...] = SHARES
-    sanity: bool = True
-    resampling: Resampling = field(default_factory=Resampling)
-    folds: int = 5
-    verify: VerifySettings = field(default_factory=VerifySettings)
-    subsets: int = 100
-    keep_share: float = 0.5
-    seed: int = 0
-    memory: int = GRADIENT_MEMORY
-    encoder: str | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -229,7 +100,7 @@ def judge_documents(
     found = judge([case], chosen, [before] if before else None, settings)
     found += [_given(one, case, blind or {}, settings) for one in given]
     found = compared(found, settings)
-    rises = _rises(found, bank, settings)
+    rises = loss_rises(found, bank, settings)
     rows = [
         replace(row, rises=rises.get(row.method, ()), recall=_recall(row, truth)) for row in found
     ]
@@ -241,71 +112,6 @@ def judge_documents(
         else None,
     }
     return Judgement("document", case.behaviors, len(bank.keep), tuple(rows), how)
-
-
-def judge_components(
-    components: Components,
-    behaviors: Sequence[Behavior],
-    methods: Sequence[str] | None = None,
-    *,
-    before: Components | None = None,
-    settings: JudgeSettings | None = None,
-) -> Judgement:
-    """Judge component methods by random ablations.
-
-    Args:
-        components: what is ablated, and how.
-        behaviors: each with a target.
-        methods: names; None means all.
-        before: the same components of a model with other weights, whose scores must fail.
-        settings: how many subsets, what share stays, what else is measured.
-    """
-    settings = settings or JudgeSettings(keep_share=0.9)
-    chosen = methods_named("component", methods)
-    if methods is None and not _has_streams(components):
-        chosen = {name: method for name, method in chosen.items() if not method.streams}
-    case = drawn(components, behaviors, settings)
-    found = compared(judge([case], chosen, [before] if before else None, settings), settings)
-    rises = _rises(found, components, settings)
-    rows = [
-        replace(row, rises=rises.get(row.method, ()), curve=_carried(row, components))
-        for row in found
-    ]
-    return judgement("component", [case], rows, settings)
-
-
-def _has_streams(components: Components) -> bool:
-    try:
-        return bool(components.model.streams)
-    except ModelError:
-        return False
-
-
-def _carried(row: Judged, components: Components) -> Curve:
-    """What the first components of a method's order carry, as in MIB."""
-    return replace(curve(row.scores[0], components), method=row.method)
-
-
-def drawn(causes: Causes, behaviors: Sequence[Behavior], settings: JudgeSettings) -> Case:
-    """Random removals, measured. A short prompt has fewer different ones than are drawn."""
-    keep = random_subsets(
-        len(causes.causes), settings.subsets, share=settings.keep_share, seed=settings.seed
-    )
-    return Case(causes, tuple(behaviors), keep, causes.measure(behaviors, keep))
-
-
-def judgement(
-    kind: Kind, cases: Sequence[Case], rows: Sequence[Judged], settings: JudgeSettings
-) -> Judgement:
-    """The table of methods that were judged by random removals drawn on the spot."""
-    how = {
-        **cases[0].causes.describe(),
-        "share": settings.keep_share,
-        "seed": settings.seed,
-        "subsets": settings.subsets,
-    }
-    behaviors = tuple(b for case in cases for b in case.behaviors)
-    return Judgement(kind, behaviors, settings.subsets, tuple(rows), how)
 
 
 def _named(methods: Sequence[str] | None, settings: JudgeSettings) -> dict[str, Method]:
@@ -325,13 +131,13 @@ def judge(
     for name, method in methods.items():
         start = time.perf_counter()
         with peak_memory() as peak:
-            scores = _scored(method, [c.causes for c in cases], cases)
+            scores = scored(method, [c.causes for c in cases], cases)
         seconds = time.perf_counter() - start
         sanity = {}
         if settings.sanity:
             sanity["causes shuffled"] = _agree(_sums(map(shuffled, scores), cases), cases, settings)
             if before is not None and method.reads and not method.fits:
-                blind = _scored(method, before, cases)
+                blind = scored(method, before, cases)
                 sanity["before training"] = _agree(_sums(blind, cases), cases, settings)
         predicted = _cross_fitted(method, cases, settings) if method.fits else _sums(scores, cases)
         rows.append(
@@ -366,7 +172,8 @@ def _given(one: Scores, case: Case, blind: Mapping[str, Scores], settings: Judge
     )
 
 
-def _scored(method: Method, causes: Sequence[Causes], cases: Sequence[Case]) -> tuple[Scores, ...]:
+def scored(method: Method, causes: Sequence[Causes], cases: Sequence[Case]) -> tuple[Scores, ...]:
+    """The scores of one method, case by case, for causes that may be of another model."""
     pairs = zip(causes, cases, strict=True)
     return tuple(method.score(each, case.behaviors, case.judged) for each, case in pairs)
 
@@ -434,9 +241,10 @@ def compared(rows: Sequence[Judged], settings: JudgeSettings) -> list[Judged]:
     ]
 
 
-def _rises(
+def loss_rises(
     rows: Sequence[Judged], causes: Causes, settings: JudgeSettings
 ) -> dict[str, tuple[Rise, ...]]:
+    """What removing the top causes of each method did, by its name."""
     if not settings.shares:
         return {}
     every = [replace(row.scores[0], method=row.method) for row in rows]

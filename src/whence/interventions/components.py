@@ -130,6 +130,27 @@ class Components:
         names = [c.id for c in self.singles]
         self._table = None if groups is None else membership(self.causes, names)
 
+    def on(self, model: Model) -> Components:
+        """The same components of another model, taken away in the same way.
+
+        Args:
+            model: of the same architecture; reference texts are read again by it.
+        """
+        return Components(
+            model,
+            units=self.units,
+            replacement=self.instead.replacement,
+            reference=self.instead.reference,
+            other_prompt=self.instead.other_prompt,
+            draws=self.instead.draws,
+            seed=self.instead.seed,
+            positions=self.positions,
+            apart=self.apart,
+            groups=self._groups,
+            reuse=self.reuse,
+            batch_size=self.batch_size,
+        )
+
     def describe(self) -> dict[str, Any]:
         """How components are taken away; everything that can change a number."""
         return {

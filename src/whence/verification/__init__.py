@@ -29,9 +29,11 @@ from whence.verification.curves import (
     AREAS,
     EVEN_SIZES,
     SIZES,
+    TOLD,
     Curve,
     baseline_scores,
     curve,
+    mean_curve,
     pooled_curve,
 )
 from whence.verification.judge import (
@@ -57,6 +59,7 @@ __all__ = [
     "FEWEST_SUBSETS",
     "SHARES",
     "SIZES",
+    "TOLD",
     "Agreement",
     "Cascade",
     "Circuit",
@@ -77,6 +80,7 @@ __all__ = [
     "lead",
     "linear_datamodeling_score",
     "loss_rise",
+    "mean_curve",
     "pooled_curve",
     "predicted_sums",
     "prediction_interval",

@@ -54,8 +54,8 @@ BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
 Order = Literal["score", "magnitude"]
 Area = Literal["cpr", "cmd", "insertion", "deletion", "sufficiency", "comprehensiveness"]
 AREAS: tuple[Area, ...] = ("insertion", "deletion", "sufficiency", "comprehensiveness")
-_TOLD: tuple[Area, ...] = (*AREAS, "cmd")
-"""What is told of tokens."""
+TOLD: tuple[Area, ...] = (*AREAS, "cmd")
+"""What is told of a curve; insertion is the CPR of circuits."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -130,18 +130,18 @@ class Curve:
         return float(low), float(high)
 
     def lead(
-        self, other: Curve, area: Area, *, draws: int = 1000, seed: int = 0
+        self, others: Sequence[Curve], area: Area, *, draws: int = 1000, seed: int = 0
     ) -> tuple[float, float]:
-        """95 % interval of how far an area is above another order's, from the same draws.
+        """95 % interval of how far an area is above that of other orders, from the same draws.
 
         Args:
-            other: of the same behaviors.
+            others: of the same behaviors; of several the mean counts, as of random orders.
             area: which.
             draws: resamplings.
             seed: of these.
         """
-        ahead = self._resampled(area, draws, seed) - other._resampled(area, draws, seed)
-        low, high = np.percentile(ahead, [2.5, 97.5])
+        theirs = np.mean([other._resampled(area, draws, seed) for other in others], axis=0)
+        low, high = np.percentile(self._resampled(area, draws, seed) - theirs, [2.5, 97.5])
         return float(low), float(high)
 
     def to_json(self) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class Curve:
             "removed": (1 - self.completeness).tolist(),
             **{
                 area: {"value": getattr(self, area), "interval": list(self.interval(area))}
-                for area in _TOLD
+                for area in TOLD
             },
         }
 
@@ -184,6 +184,20 @@ class Curve:
     def _bins(self) -> list[int]:
         places = [np.flatnonzero(np.isclose(self.sizes, share)) for share in BINS]
         return [int(place[0]) for place in places if place.size]
+
+
+def mean_curve(curves: Sequence[Curve]) -> dict[str, Any]:
+    """The mean of several curves of the same behaviors and sizes, as `Curve.to_json` has one.
+
+    Its areas have no interval: how far an order is ahead of them has one (`Curve.lead`).
+    """
+    return {
+        "orders": len(curves),
+        "sizes": curves[0].sizes.tolist(),
+        "kept": np.mean([c.faithfulness for c in curves], axis=0).tolist(),
+        "removed": np.mean([1 - c.completeness for c in curves], axis=0).tolist(),
+        **{area: float(np.mean([getattr(c, area) for c in curves])) for area in TOLD},
+    }
 
 
 def curve(
