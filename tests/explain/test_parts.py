@@ -8,10 +8,12 @@ import pytest
 from tests.models.small import small
 from whence.attribution import attribution_patching, leave_one_out
 from whence.core import Behavior
-from whence.explain import JudgeSettings, Plan, explain, judge_components
+from whence.explain import JudgeSettings, Plan, explain, judge_components, open_subject
+from whence.explain.circuit_cost import circuit_cost, circuit_of
 from whence.explain.judged_page import judged_page
 from whence.explain.report import render
 from whence.interventions import Components
+from whence.models import encode, rows_of
 from whence.verification import baseline_scores, cascade, curve
 from whence.worlds import induction
 
@@ -58,6 +60,67 @@ def test_the_circuit_is_in_the_record_and_drawn_when_asked(written):
     assert 'aria-label="3 edges between' in page
     again = explain(written.model, asked, by=["component"], choices=plan)
     assert again.record["circuit"] == found.record["circuit"]
+
+
+def circuit_note(found):
+    (note,) = (n for n in found.record["notes"] if n.startswith("circuit"))
+    return note
+
+
+def test_the_circuit_is_looked_for_where_that_is_cheap(written, monkeypatch):
+    asked = written.behaviors[0]
+    found = explain(written.model, asked, by=["component"])
+    told = []
+    again = explain(written.model, asked, by=["component"], on_plan=lambda *both: told.extend(both))
+    assert found.record["circuit"]["causes_in_all"] == 110
+    assert found.record["plan"]["circuit"] is True
+    assert "since it is cheap" in circuit_note(found)
+    assert told[1].circuit == circuit_note(again)
+    assert again.record["circuit"] == found.record["circuit"]
+    plan = Plan.from_json(found.record)
+    assert explain(written.model, asked, plan=plan).record["circuit"] == found.record["circuit"]
+    monkeypatch.setattr("whence.explain.circuit_cost.CHEAP_OPERATIONS", 1.0)
+    dear = explain(written.model, asked, by=["component"])
+    assert "circuit" not in dear.record
+    assert "more operations than" in circuit_note(dear)
+    for wanted in (True, False):
+        found = explain(written.model, asked, by=["component"], choices=Plan(circuit=wanted))
+        assert ("circuit" in found.record) == wanted
+    assert not any(n.startswith("circuit") for n in found.record["notes"])
+
+
+def test_the_circuit_is_left_out_where_edges_are_many_or_none(written):
+    asked = written.behaviors[0]
+    many = explain(written.model, asked, by=["component"], choices=Plan(most_exact=100))
+    assert "each edge alone would take 110, more than 100" in circuit_note(many)
+    assert "circuit" not in many.record
+    none = explain(small("mamba"), ASKED, by=["component"])
+    assert "there are no edges" in circuit_note(none)
+    tokens = explain(written.model, asked, by=["token"])
+    assert tokens.record["plan"]["circuit"] is False
+    assert not any(n.startswith("circuit") for n in tokens.record["notes"])
+
+
+def test_the_cost_of_a_circuit_is_what_it_takes_at_most(written):
+    """Rows that really pass through the model, counted by a hook."""
+    asked = written.behaviors[0]
+    plan = Plan(replacement="other", other_prompt=written.others[asked.prompt])
+    cost = circuit_cost(written.model, [asked], plan)
+    assert cost.edges == 110
+    passed = []
+    handle = written.model.module.register_forward_pre_hook(
+        lambda _, args, kwargs: passed.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    circuit_of(open_subject(written.model, None), asked, plan, None)
+    handle.remove()
+    # Few members make it cheaper than told: at most half of all edges are.
+    assert cost.edges < sum(passed) < cost.passes
+    size = sum(p.numel() for p in written.model.module.parameters())
+    (row,) = rows_of(encode(written.model, asked))
+    assert cost.operations == 2 * size * cost.passes * len(row.ids)
+    drawn = circuit_cost(written.model, [asked] * 2, Plan(replacement="resample", draws=3))
+    assert drawn.edges == 6 * cost.edges
+    assert drawn.passes == 6 * cost.passes
 
 
 def test_judged_by_what_the_first_components_carry(written):

@@ -88,9 +88,12 @@ def explain(
         typer.Option(help="Units inside the model: head,mlp (the usual), layer or stream."),
     ] = None,
     circuit: Annotated[
-        bool,
-        typer.Option("--circuit", help="Also look for the edges that carry it, and draw them."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--circuit/--no-circuit",
+            help="Also look for the edges that carry it, and draw them (default: where cheap).",
+        ),
+    ] = None,
     other_prompt: Annotated[
         str | None, typer.Option(help="Replace activations by those on this prompt.")
     ] = None,
@@ -196,6 +199,8 @@ def _announce(plan: Plan, cost: Estimate) -> None:
         typer.echo(f"plan: {cost}", err=True)
         if cost.why:
             typer.echo(f"plan: {cost.why}", err=True)
+    if cost.circuit:
+        typer.echo(f"plan: {cost.circuit}", err=True)
     if "document" in plan.by and not plan.tested:
         typer.echo("plan: documents will not be verified (see the notes)", err=True)
 

@@ -14,6 +14,7 @@ judging       methods judged by real removals, with what each cost
 judging_inside  the same for components and tokens, with curves and weights dealt out anew
 judged_page   a judgement as one HTML page
 circuits      which edges or parts carry a behavior, taken away and measured
+circuit_cost  whether an explanation looks for them: what that would cost
 routes        which tokens and parts made the state that predicts
 peak          the most memory that a piece of work took
 corpus_says   what the text itself says of the behavior

@@ -30,7 +30,6 @@ from whence.attribution import (
 from whence.core import Behavior, Scores
 from whence.core.errors import InterventionError, MethodError
 from whence.core.seeds import generator
-from whence.explain.plan import Plan
 from whence.explain.subject import Subject
 from whence.interventions import (
     DRAWS,
@@ -56,8 +55,10 @@ CHEAP = 20_000
 
 _REFERENCE = 16  # documents for the mean
 _RESAMPLED = 64  # documents from which activations are drawn
-_MOST_SINGLE = 200  # members of the circuit that are taken away one by one
+MOST_SINGLE = 200  # members of the circuit that are taken away one by one
 _MORE_SIZES = (0.015, 0.03, 0.07, 0.15, 0.3, 0.4)
+CURVE_SIZES = tuple(sorted({*SIZES, *_MORE_SIZES}))
+"""Shares of the causes at which the order is followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +162,14 @@ def find_circuit(
     asked = [b if b.target is not None else with_answer(subject.model, b) for b in behaviors]
     causes, sweep = _intervention(subject, asked, others, settings)
     scores, why = _scores(causes, asked, settings)
-    sizes = sorted({*SIZES, *_MORE_SIZES})
-    found = curve(scores, causes, sizes=sizes)
+    found = curve(scores, causes, sizes=CURVE_SIZES)
     members = _members(scores, found, settings)
     ids = [causes.causes[i].id for i in members]
-    most = _MOST_SINGLE
+    most = MOST_SINGLE
     tested = circuit(causes, asked, ids, draws=settings.draws, most=most, seed=settings.seed)
     alone = leave_one_out(causes, asked, ids[:most]).values.mean(0)
     random = baseline_scores(causes.causes, asked, draws=settings.draws, seed=settings.seed)
-    beside = [curve(s, causes, sizes=sizes) for name, s in random.items() if "random" in name]
+    beside = [curve(s, causes, sizes=CURVE_SIZES) for name, s in random.items() if "random" in name]
     return {
         "version": 2,
         "kind": "circuit",
@@ -211,17 +211,6 @@ def find_circuit(
         "baselines": [_curve(c) for c in beside],
         "seconds": time.perf_counter() - start,
     }
-
-
-def circuit_of(
-    subject: Subject, behavior: Behavior, plan: Plan, memory: int | None
-) -> dict[str, Any]:
-    """The circuit of one behavior, as an explanation's record holds it."""
-    others = None if plan.other_prompt is None else {behavior.prompt: plan.other_prompt}
-    settings = CircuitSettings(memory=memory, seed=plan.seed)
-    found = find_circuit(subject, [behavior], others=others, settings=settings)
-    names = ("intervention", "method", "why", "causes_in_all", "settings", "members", "values")
-    return {name: found[name] for name in (*names, "faithfulness", "incompleteness", "curve")}
 
 
 def all_positions(model: Model, behaviors: Sequence[Behavior]) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from whence.core.errors import PlanError
 from whence.core.records import write_json
 from whence.corpus import Corpus
 from whence.explain.answers import answer_map, answer_record
-from whence.explain.circuits import circuit_of
+from whence.explain.circuit_cost import circuit_of, with_circuit
 from whence.explain.findings import (
     Findings,
     among_components,
@@ -145,6 +145,8 @@ def explain_many(
     else:
         plan = _possible(plan, subject, by)
         cost = estimate(plan, subject.run, len(behaviors), workers)
+    plan, why = with_circuit(plan, subject, behaviors)
+    cost = replace(cost, circuit=why)
     if on_plan is not None:
         on_plan(plan, cost)
     found = _found(subject, behaviors, plan, scores, workers, memory or GRADIENT_MEMORY)
@@ -152,6 +154,7 @@ def explain_many(
     records = []
     for number, behavior in enumerate(behaviors):
         record = {**make_record(subject, behavior, number, found[behavior], plan), **more}
+        record["notes"] += [why] if why else []
         if plan.circuit:
             record["circuit"] = circuit_of(subject, behavior, plan, memory)
         records.append(Explanation(record))

@@ -75,7 +75,8 @@ class Plan:
         top_components: the same for components.
         most_exact: forward passes of one row up to which every component is taken away alone;
             beyond, gradients come first, and only the strongest are.
-        circuit: also look for the circuit: the edges between components that carry the behavior.
+        circuit: also look for the circuit: the edges between components that carry the behavior;
+            None leaves it to what that costs.
         top_tokens: the same for tokens.
         shown: documents listed for each method.
         checkpoints: steps at which document gradients are taken; empty leaves the method out.
@@ -113,7 +114,7 @@ class Plan:
     top_documents: int = 10
     top_components: int = 5
     most_exact: int = 20_000
-    circuit: bool = False
+    circuit: bool | None = None
     top_tokens: int = 3
     shown: int = 10
     checkpoints: tuple[int, ...] = ()
@@ -190,6 +191,8 @@ class Estimate:
         replay_seconds: seconds of one of them, alone on its threads.
         workers: how many run at a time.
         why: which method leads the documents, and why.
+        circuit: whether the circuit is looked for, and why; empty where nobody asks for
+            components.
     """
 
     scoring: float = 0.0
@@ -197,6 +200,7 @@ class Estimate:
     replay_seconds: float = 0.0
     workers: int = 1
     why: str = ""
+    circuit: str = ""
 
     @property
     def seconds(self) -> float:
