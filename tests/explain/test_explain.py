@@ -14,7 +14,14 @@ from whence.explain import Plan, explain, explain_many
 from whence.models import values
 from whence.training import train
 
-PLAN = Plan(tested=("tracin",), top_documents=5, controls=8, references=8, integrated_steps=8)
+PLAN = Plan(
+    tested=("tracin",),
+    top_documents=5,
+    controls=8,
+    references=8,
+    integrated_steps=8,
+    circuit=False,
+)
 ROW = {"kind", "cause", "method", "predicted", "measured", "control", "interval", "verdict"}
 
 
