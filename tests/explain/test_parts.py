@@ -12,8 +12,8 @@ from whence.explain import JudgeSettings, Plan, explain, judge_components, open_
 from whence.explain.circuit_cost import circuit_cost, circuit_of
 from whence.explain.judged_page import judged_page
 from whence.explain.report import render
-from whence.interventions import Components
-from whence.models import encode, rows_of
+from whence.interventions import Components, sweep_within
+from whence.models import BATCH_SIZE, encode, rows_of
 from whence.verification import baseline_scores, cascade, curve
 from whence.worlds import induction
 
@@ -94,6 +94,10 @@ def test_the_circuit_is_left_out_where_edges_are_many_or_none(written):
     many = explain(written.model, asked, by=["component"], choices=Plan(most_exact=100))
     assert "each edge alone would take 110, more than 100" in circuit_note(many)
     assert "circuit" not in many.record
+    needed = sweep_within(written.model, [asked], edges=True).memory
+    tight = explain(written.model, asked, by=["component"], memory=needed // BATCH_SIZE // 3)
+    assert "edges need more memory" in circuit_note(tight)
+    assert tight.record["plan"]["batch_size"] > 1
     none = explain(small("mamba"), ASKED, by=["component"])
     assert "there are no edges" in circuit_note(none)
     tokens = explain(written.model, asked, by=["token"])

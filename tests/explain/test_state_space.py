@@ -25,8 +25,9 @@ def test_heads_that_are_not_there_are_asked_for():
 
 
 def test_memory_sets_the_batch_of_the_plan():
+    plan = Plan(circuit=False)
     found = [
-        explain(small("llama"), ASKED, by=["component", "token"], memory=memory)
+        explain(small("llama"), ASKED, by=["component", "token"], memory=memory, choices=plan)
         for memory in (None, 400_000)
     ]
     sizes = [each.record["plan"]["batch_size"] for each in found]

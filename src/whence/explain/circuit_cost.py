@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from whence.core import Behavior
-from whence.core.errors import ModelError
+from whence.core.errors import ModelError, PlanError
 from whence.explain.circuits import CURVE_SIZES, MOST_SINGLE, CircuitSettings, find_circuit
 from whence.explain.plan import Plan
 from whence.explain.subject import Subject
-from whence.interventions import Edges
+from whence.interventions import Edges, sweep_within
 from whence.models import Model, encode, rows_of
 
 CHEAP_OPERATIONS = 2e12
@@ -71,13 +71,16 @@ def circuit_cost(model: Model, behaviors: Sequence[Behavior], plan: Plan) -> Cir
     )
 
 
-def with_circuit(plan: Plan, subject: Subject, behaviors: Sequence[Behavior]) -> tuple[Plan, str]:
+def with_circuit(
+    plan: Plan, subject: Subject, behaviors: Sequence[Behavior], memory: int | None
+) -> tuple[Plan, str]:
     """The plan with circuits decided on, and why; what was asked for stays.
 
     Args:
         plan: with `circuit` None where the cost decides.
         subject: the model.
         behaviors: each with a target.
+        memory: bytes beyond the parameters; edges need more than components do.
     """
     if "component" not in plan.by:
         return replace(plan, circuit=bool(plan.circuit)), ""
@@ -85,8 +88,11 @@ def with_circuit(plan: Plan, subject: Subject, behaviors: Sequence[Behavior]) ->
         return plan, "circuit: looked for, as asked" if plan.circuit else ""
     try:
         cost = circuit_cost(subject.model, behaviors, plan)
+        sweep_within(subject.model, behaviors, memory, edges=True)
     except ModelError as error:
         return replace(plan, circuit=False), f"circuit: left out, there are no edges ({error})"
+    except PlanError as error:
+        return replace(plan, circuit=False), f"circuit: left out, edges need more memory ({error})"
     if cost.edges > plan.most_exact:
         why = f"each edge alone would take {cost.edges:,}, more than {plan.most_exact:,}"
     elif cost.operations > CHEAP_OPERATIONS:

@@ -145,7 +145,7 @@ def explain_many(
     else:
         plan = _possible(plan, subject, by)
         cost = estimate(plan, subject.run, len(behaviors), workers)
-    plan, why = with_circuit(plan, subject, behaviors)
+    plan, why = with_circuit(plan, subject, behaviors, memory)
     cost = replace(cost, circuit=why)
     if on_plan is not None:
         on_plan(plan, cost)
