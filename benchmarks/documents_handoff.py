@@ -4,6 +4,8 @@
 
 DIR/text-smooth-handoff/
     model/           the last checkpoint, as Hugging Face writes it
+    start/           the first one, before any update
+    training.json    what lies between: the recipe, and the documents in the order of the first pass
     documents.npz    ids: all documents' tokens, framed as in training; offsets: where each begins
     queries.json     for each behavior its sequences: ids, where its continuation begins, and sign
     ids.json         document ids
@@ -17,12 +19,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from documents_settings import options, setting
+from documents_settings import Setting, options, setting
 
 from whence.core.records import write_json
 from whence.models import encode
+from whence.training import Run
 from whence.training.pieces import piece_tokens, pieces
 
 
@@ -36,9 +40,11 @@ def main() -> None:
     print(place)
 
 
-def hand_over(found, place: Path) -> None:
+def hand_over(found: Setting, place: Path) -> None:
     run, corpus = found.run, found.run.corpus()
     shutil.copytree(run.checkpoint().path, place / "model", dirs_exist_ok=True)
+    shutil.copytree(run.checkpoint(0).path, place / "start", dirs_exist_ok=True)
+    write_json(place / "training.json", training(run))
     whole = pieces(corpus, run.recipe.context)
     if len(whole) != corpus.n_documents:
         raise SystemExit("a document is longer than the context: peers take one sequence each")
@@ -61,6 +67,19 @@ def hand_over(found, place: Path) -> None:
         )
     write_json(place / "queries.json", rows)
     write_json(place / "ids.json", list(corpus.ids))
+
+
+def training(run: Run) -> dict[str, Any]:
+    """What a peer that trains for itself needs to do as the run did."""
+    order = run.order
+    first_pass = order.document[: len(set(order.document.tolist()))]
+    return {
+        "recipe": run.recipe.to_json(),
+        "steps": run.steps,
+        "warmup_steps": run.plan.warmup,
+        "documents_a_step": round(len(order) / run.steps),
+        "first_pass": [int(i) for i in first_pass],
+    }
 
 
 if __name__ == "__main__":

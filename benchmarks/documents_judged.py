@@ -86,9 +86,10 @@ def peer(folder: Path, found: Setting, bank: Bank) -> Scores:
             got="others",
             fix="Hand the setting over again, and run the peer again.",
         )
+    values = np.load(folder / "values.npy")
     return Scores(
-        values=np.load(folder / "values.npy"),
-        behaviors=found.behaviors,
+        values=values,
+        behaviors=found.behaviors[: len(values)],
         causes=bank.causes,
         method=record["method"],
         estimand="additive",

@@ -46,8 +46,8 @@ class Documents(Dataset):
 class Queries(Dataset):
     """One continuation of a behavior; a behavior with a foil has two, of opposite signs."""
 
-    def __init__(self, place: Path) -> None:
-        behaviors = json.loads((place / "queries.json").read_text())
+    def __init__(self, place: Path, behaviors: int | None = None) -> None:
+        behaviors = json.loads((place / "queries.json").read_text())[:behaviors]
         self.rows = [row for rows in behaviors for row in rows]
         self.owner = np.array([b for b, rows in enumerate(behaviors) for _ in rows])
         self.signs = np.array([row["sign"] for row in self.rows])
@@ -94,6 +94,7 @@ def dimensions(documents: Documents) -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("place", type=Path, help="folder that documents_handoff.py wrote")
+    parser.add_argument("--behaviors", type=int, default=None, help="the first so many")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     return chosen

@@ -40,8 +40,9 @@ def sequences(rows, place: Path) -> str:
 
 
 def main() -> None:
-    place = arguments().place
-    documents, queries = Documents(place), Queries(place)
+    chosen = arguments()
+    place = chosen.place
+    documents, queries = Documents(place), Queries(place, chosen.behaviors)
     positions = json.loads((place / "model" / "config.json").read_text())["max_position_embeddings"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

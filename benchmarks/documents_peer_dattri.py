@@ -39,8 +39,9 @@ class Pairs(torch.utils.data.Dataset):
 
 
 def main() -> None:
-    place = arguments().place
-    documents, queries = Documents(place), Queries(place)
+    chosen = arguments()
+    place = chosen.place
+    documents, queries = Documents(place), Queries(place, chosen.behaviors)
     model = open_model(place)
 
     def log_p(parameters, data):

@@ -38,8 +38,9 @@ class Language(Task):
 
 
 def main() -> None:
-    place = arguments().place
-    documents, queries = Documents(place), Queries(place)
+    chosen = arguments()
+    place = chosen.place
+    documents, queries = Documents(place), Queries(place, chosen.behaviors)
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()

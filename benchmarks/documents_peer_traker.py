@@ -63,8 +63,9 @@ class Kept(BasicSingleBlockProjector):
 
 
 def main() -> None:
-    place = arguments().place
-    documents, queries = Documents(place), Queries(place)
+    chosen = arguments()
+    place = chosen.place
+    documents, queries = Documents(place), Queries(place, chosen.behaviors)
     model = open_model(place)
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()

@@ -71,8 +71,9 @@ def in_parts(
 
 
 def part(place: Path, method: str, causes: Causes, behaviors: tuple[Behavior, ...]) -> Scores:
-    if place.exists():
-        return Scores.load(place)
+    if place.exists() and (made := Scores.load(place)).behaviors == behaviors:
+        return made
+    shutil.rmtree(place, ignore_errors=True)
     none = np.zeros((0, len(causes.causes)), dtype=bool)
     wall, processor = time.perf_counter(), time.process_time()
     with peak_memory() as peak:
