@@ -13,7 +13,7 @@ from tests.models.small import save_encoder
 from whence.cli.bank import bank as bank_command
 from whence.cli.judge import judge as judge_command
 from whence.core import Scores
-from whence.core.errors import BehaviorError, MethodError
+from whence.core.errors import BehaviorError, InterventionError, MethodError
 from whence.explain import (
     METHODS,
     Cut,
@@ -229,6 +229,24 @@ def test_the_commands(quick_run, questions, tmp_path):
     assert "<svg" in page.read_text()
     assert "bm25" in page.read_text()
     assert json.loads((tmp_path / "j.json").read_text())["subsets"] == 8
+
+
+def test_components_from_the_command_line(quick_run, questions, tmp_path):
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(q.to_json()) + "\n" for q in questions[:2]))
+    words = ["judge", quick_run.run.path, "--by", "components", "--behaviors", file]
+    words += ["--methods", "attribution-patching,random", "--shares", "", "--subsets", 12]
+    words += ["--no-sanity", "--replacement", "resample", "--cascade", "-o", tmp_path / "j.json"]
+    told = call(*words).stdout
+    assert "above random" in told
+    assert "notices" in told
+    record = json.loads((tmp_path / "j.json").read_text())
+    assert record["how"]["removal"] == "activation replaced (resample)"
+    rows = {row["method"]: row for row in record["rows"]}
+    assert rows["attribution-patching"]["cascade"]["stages"][0] == "unembedding"
+    assert rows["random"]["cascade"] is None
+    with pytest.raises(InterventionError, match="zero, mean, other, resample"):
+        call(*words, "--replacement", "noise")
 
 
 def test_the_commands_refuse(quick_run, tmp_path):

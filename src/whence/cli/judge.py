@@ -49,6 +49,9 @@ def judge(
     removal: Annotated[
         str, typer.Option(help="Of tokens: drop, drop-keep-positions, mask, replace or sample.")
     ] = "drop",
+    replacement: Annotated[
+        str, typer.Option(help="Of components: mean, resample (both of documents) or zero.")
+    ] = "mean",
     sanity: Annotated[bool, typer.Option(help="Also judge scores that must fail.")] = True,
     cascade: Annotated[
         bool,
@@ -105,7 +108,8 @@ def judge(
     if by == "documents":
         found = _documents(run, bank, behaviors, named, scores or [], truth, workers, settings)
     else:
-        found = _inside(run, by, behaviors, named, settings, (unit, removal), memory)
+        cut = (unit, removal, replacement)
+        found = _inside(run, by, behaviors, named, settings, cut, memory)
     if output is not None:
         write_json(output, found.to_json())
         typer.echo(f"written: {output}", err=True)
@@ -170,11 +174,11 @@ def _inside(
     behaviors_path: Path | None,
     methods: list[str] | None,
     settings: JudgeSettings,
-    cut: tuple[str, str],
+    cut: tuple[str, str, str],
     memory: int | None,
 ) -> Judgement:
     from whence.explain import Cut, judge_components, judge_tokens
-    from whence.interventions import Components, sweep_within
+    from whence.interventions import Components, Instead, sweep_within
     from whence.training import open_run
 
     asked = _behaviors(behaviors_path)
@@ -184,17 +188,16 @@ def _inside(
         before = opened.model(0)
     budget = None if memory is None else memory << 20
     if by == "tokens":
-        chosen = Cut(*cut, batch_size=sweep_within(model, asked, budget).batch_size)
+        chosen = Cut(*cut[:2], batch_size=sweep_within(model, asked, budget).batch_size)
         return judge_tokens(model, asked, methods, before=before, cut=chosen, settings=settings)
     corpus = opened.corpus()
     texts = [corpus.text(i) for i in range(min(16, corpus.n_documents))]
-    sweep = sweep_within(model, asked, budget, reference=texts)
+    instead = Instead(cut[2], tuple(texts), seed=settings.seed)
+    sweep = sweep_within(model, asked, budget, reference=texts, others=instead.prompts)
     units = ("head", "mlp") if model.sites.layers[0].has_heads else ("layer",)
     how: dict[str, Any] = {"batch_size": sweep.batch_size, "reuse": sweep.reuse, "units": units}
-    parts = [
-        None if m is None else Components(m, replacement="mean", reference=texts, **how)
-        for m in (model, before)
-    ]
+    how |= {"replacement": instead.replacement, "reference": texts, "seed": instead.seed}
+    parts = [None if m is None else Components(m, **how) for m in (model, before)]
     assert parts[0] is not None
     return judge_components(parts[0], asked, methods, before=parts[1], settings=settings)
 
