@@ -8,10 +8,9 @@ precision and recall at once. Truth is known in two ways:
 
     written    transformers whose weights are written by hand: edges and heads that are needed
     trained    the same shapes trained from nothing on fresh prompts of the tasks; which parts do
-               the work is not known by name, so each edge, head or MLP whose removal costs at
-               least a tenth of the behavior is taken as true, and the other methods are held
-               against it: by what they find at that size, and by the rank correlation of their
-               order with that of the measured removals
+               the work is not known by name, and several do the same, so each order is judged by
+               what its first causes carry (CPR, CMD), and by its rank correlation with removals
+               measured one by one
 
 Every measurement is repeated over seeds (of weights, prompts, noise).
 """
@@ -47,11 +46,11 @@ from whence.attribution import (
 from whence.core import Behavior, Scores
 from whence.interventions import Components, Divergence, Edges
 from whence.models import Model, values
+from whence.verification import EVEN_SIZES, baseline_scores, curve, mean_curve
 from whence.worlds import copying, induction, two_hops
 
 MODELS = {"induction": induction, "copying": copying, "two hops": two_hops}
 NOISES = (0.0, 0.02)
-SHARE = 0.1  # of a behavior that a true component of a trained model costs
 FRESH = 20_000  # prompts to train on
 RATE = 3e-3
 
@@ -134,21 +133,42 @@ def rows(
     truth: Sequence[str],
     methods: dict[str, Method],
     case: dict[str, Any],
-    exact: Scores | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """One row a method; beside measured removals of everything, where they are given."""
+    """One row a method: the share of the truth among its first."""
     for method, score in methods.items():
         start = time.perf_counter()
         # Of random orders the expectation is known; one draw would say less.
-        found, alike = len(truth) / len(causes.causes), 0.0
-        if method != "random":
-            scores = score(causes, behaviors)
-            found = at_true_size(scores, truth)
-            alike = 1.0 if exact is None else likeness(scores, exact)
+        share = len(truth) / len(causes.causes)
+        found = share if method == "random" else at_true_size(score(causes, behaviors), truth)
         spent = time.perf_counter() - start
         yield {**case, "of": of, "method": method, "true": len(truth), "causes": len(causes.causes),
-               "found": found, "seconds": round(spent, 3),
-               **({} if exact is None else {"likeness": round(alike, 4)})}  # fmt: skip
+               "found": found, "seconds": round(spent, 3)}  # fmt: skip
+
+
+def carried(
+    of: str,
+    causes: Edges | Components,
+    behaviors: Sequence[Behavior],
+    methods: dict[str, Method],
+    case: dict[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """One row a method: what its first causes carry, beside the mean of random orders."""
+    exact = leave_one_out(causes, behaviors)
+    orders = baseline_scores(causes.causes, behaviors)
+    chance = [curve(s, causes, sizes=EVEN_SIZES) for name, s in orders.items() if "random" in name]
+    about = {**case, "of": of, "causes": len(causes.causes)}
+    for method, score in methods.items():
+        start = time.perf_counter()
+        if method == "random":
+            told = mean_curve(chance)
+            yield {**about, "method": method, "cpr": told["insertion"], "cmd": told["cmd"]}
+            continue
+        scores = exact if method == "leave-one-out" else score(causes, behaviors)
+        spent = time.perf_counter() - start
+        found = curve(scores, causes, sizes=EVEN_SIZES)
+        yield {**about, "method": method, "cpr": found.cpr, "cmd": found.cmd,
+               "ahead": found.lead(chance, "insertion"), "likeness": likeness(scores, exact),
+               "seconds": round(spent, 3)}  # fmt: skip
 
 
 def likeness(scores: Scores, exact: Scores) -> float:
@@ -174,7 +194,7 @@ def within(behaviors: Sequence[Behavior]) -> list[Behavior]:
 
 
 def trained(seeds: Sequence[int], steps: int, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The other methods on trained models, against the exact sweep."""
+    """Every method on trained models."""
     for name, make in ((name, MODELS[name]) for name in names):
         for seed in seeds:
             model = learn(make(FRESH, seed=1_000 + seed), steps, seed)
@@ -187,22 +207,11 @@ def trained(seeds: Sequence[int], steps: int, names: Sequence[str]) -> Iterator[
                 continue
             for replacement in ("other", "zero"):
                 how = {"replacement": replacement, "other_prompt": world.others}
-                for of, causes in (
-                    ("edges", Edges(model, **how)),
-                    ("parts", Components(model, **how)),
-                ):
-                    exact = leave_one_out(causes, behaviors)
-                    floor = SHARE * float(values(model, behaviors).mean())
-                    falls = zip(causes.causes, exact.values.mean(0), strict=True)
-                    truth = [c.id for c, fall in falls if fall >= floor]
-                    known = EDGES if of == "edges" else fit(causes)
-                    others = {k: v for k, v in known.items() if k != "leave-one-out"}
-                    about = {**case, "with": replacement}
-                    if not truth:
-                        most = round(float(exact.values.mean(0).max() / floor * SHARE), 3)
-                        yield {**about, "of": of, "method": "(none costs a tenth)", "most": most}
-                        continue
-                    yield from rows(of, causes, behaviors, truth, others, about, exact)
+                about = {**case, "with": replacement}
+                edges = Edges(model, **how)
+                yield from carried("edges", edges, behaviors, EDGES, about)
+                parts = Components(model, **how)
+                yield from carried("parts", parts, behaviors, fit(parts), about)
 
 
 def learn(world: Any, steps: int, seed: int) -> Model:
@@ -234,7 +243,7 @@ def learn(world: Any, steps: int, seed: int) -> Model:
 
 def table(found: Sequence[dict[str, Any]]) -> str:
     """Share found at the true size, by model: the mean over seeds and noises, and the lowest."""
-    rows = [r for r in found if "found" in r]
+    rows = [r for r in found if "found" in r or "cpr" in r]
     models = list(dict.fromkeys(r["model"] for r in rows))
     lines = [
         "| of | in place | method | " + " | ".join(models) + " |",
@@ -248,16 +257,18 @@ def table(found: Sequence[dict[str, Any]]) -> str:
 
 
 def _cell(own: Sequence[dict[str, Any]]) -> str:
-    """Share found and the lowest; beside measured removals, all of them, their likeness too."""
+    """Share found and the lowest; or CPR, CMD and likeness, "(chance)" if a lead may be none."""
     if not own:
         return ""
+    if "cpr" in own[0]:
+        cpr, cmd = (np.mean([r[area] for r in own]) for area in ("cpr", "cmd"))
+        if "likeness" not in own[0]:
+            return f"{cpr:.2f}, {cmd:.2f}"
+        sure = "" if all(r["ahead"][0] > 0 for r in own) else " (chance)"
+        return f"{cpr:.2f}, {cmd:.2f}; {np.mean([r['likeness'] for r in own]):.2f}{sure}"
     found = [r["found"] for r in own]
     mean, lowest = np.mean(found), min(found)
-    told = f"{mean:.2f}" if lowest == mean else f"{mean:.2f} ({lowest:.2f})"
-    if "likeness" not in own[0]:
-        return told
-    size = "/".join(dict.fromkeys(str(r["true"]) for r in own))
-    return f"{told} of {size}; {np.mean([r['likeness'] for r in own]):.2f}"
+    return f"{mean:.2f}" if lowest == mean else f"{mean:.2f} ({lowest:.2f})"
 
 
 def main() -> None:

@@ -191,6 +191,18 @@ def test_what_is_not_kept_is_computed_again(kind, monkeypatch):
         np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_a_pass_that_begins_at_a_layer_and_a_token_is_the_whole_pass(name):
+    at_tokens = {"positions": [1, -1], "apart": True, "units": ("head", "stream")}
+    usual = resampled(Components, small(name), **at_tokens)
+    keep = ~np.eye(len(usual.causes), dtype=bool)
+    again = resampled(Components, small(name), reuse=False, **at_tokens)
+    expected = again.measure_draws(BEHAVIORS, keep)
+    np.testing.assert_allclose(usual.measure_draws(BEHAVIORS, keep), expected, atol=2e-5)
+    own = values(small(name), BEHAVIORS)
+    assert (np.abs(expected - own[:, None, None]) > 1e-5).any(axis=(0, 2)).mean() > 0.8
+
+
 def test_a_divergence_is_the_mean_of_that_of_every_draw():
     parts = resampled(Components, small(), draws=2)
     keep = keep_without(parts.causes, [["L0.H1"], []])

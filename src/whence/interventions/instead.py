@@ -179,8 +179,8 @@ def drawn_stretches(
     if ends[-1] < draws:
         raise InterventionError(
             "reference",
-            expected=f"texts with at least {draws} stretches of {size} tokens, as many as "
-            f"{prompt.text!r} has",
+            expected=f"texts with at least {draws} stretches of {size} tokens, one for each of "
+            f"{prompt.text!r}",
             got=f"{ends[-1]} in {len(texts)} texts of up to {max(map(len, texts))} tokens",
             fix="Give longer texts or more of them, or fewer draws.",
         )
