@@ -38,6 +38,7 @@ def record(written):
 def test_the_planted_circuit_is_found(record, written):
     assert {edge["id"] for edge in record["members"]} == written.edges["other"]
     assert record["faithfulness"] == pytest.approx(1.0, abs=0.2)
+    assert all(edge["measured_error"] is None for edge in record["members"])
     assert all(edge["measured"] == pytest.approx(edge["predicted"]) for edge in record["members"])
     assert all(record["curve"]["cpr"] > other["cpr"] for other in record["baselines"])
 
@@ -115,6 +116,9 @@ def test_activations_are_drawn_from_documents(corpus):
     expected = {c.id: v for c, v in zip(exact.causes, exact.values[0], strict=True)}
     for member in found["members"]:
         assert member["measured"] == pytest.approx(expected[member["id"]], abs=1e-5)
+        number = [cause.id for cause in exact.causes].index(member["id"])
+        assert member["measured_error"] == pytest.approx(exact.errors[0, number], abs=1e-5)
+    assert " ± " in circuit_page(found)
 
 
 def test_what_stands_in_the_place_is_checked(written, corpus):
@@ -132,6 +136,7 @@ def test_what_stands_in_the_place_is_checked(written, corpus):
         explain(small(), ASKED, by=["component"], choices=plan)
     found = explain(small(), ASKED, by=["component"], corpus=corpus, choices=plan).record
     assert "each was taken away alone, in 30 passes" in found["notes"][0]
+    assert all(row["error"] > 0 for row in found["rows"])
 
 
 def test_wrong_settings(written):

@@ -274,7 +274,12 @@ def _print(record: dict[str, Any]) -> None:
         f"random orders: CPR {min(random):.3f} to {max(random):.3f}"
     )
     rows = [
-        [member["id"], *(_nats(member[k]) for k in ("predicted", "measured", "needed"))]
+        [
+            member["id"],
+            _nats(member["predicted"]),
+            _nats(member["measured"], member["measured_error"]),
+            _nats(member["needed"]),
+        ]
         for member in record["members"][:_SHOWN]
     ]
     print_table([record["of"][:-1], "predicted", "measured alone", "in the circuit"], rows)
@@ -282,5 +287,6 @@ def _print(record: dict[str, Any]) -> None:
         typer.echo(f"... and {len(record['members']) - _SHOWN} more (-o page.html shows all)")
 
 
-def _nats(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}"
+def _nats(value: float | None, error: float | None = None) -> str:
+    told = "" if value is None else f"{value:+.3f}"
+    return told if error is None else f"{told} ± {error:.3f}"

@@ -167,7 +167,7 @@ def find_circuit(
     ids = [causes.causes[i].id for i in members]
     most = MOST_SINGLE
     tested = circuit(causes, asked, ids, draws=settings.draws, most=most, seed=settings.seed)
-    alone = leave_one_out(causes, asked, ids[:most]).values.mean(0)
+    alone, spread = _alone(leave_one_out(causes, asked, ids[:most]))
     random = baseline_scores(causes.causes, asked, draws=settings.draws, seed=settings.seed)
     beside = [curve(s, causes, sizes=CURVE_SIZES) for name, s in random.items() if "random" in name]
     return {
@@ -196,6 +196,7 @@ def find_circuit(
                 "text": causes.causes[i].text,
                 "predicted": float(scores.values[:, i].mean()),
                 "measured": float(alone[i]) if k < most else None,
+                "measured_error": float(spread[i]) if spread is not None and k < most else None,
                 "needed": float(tested.needs[k]) if k < most else None,
             }
             for k, i in enumerate(members)
@@ -211,6 +212,17 @@ def find_circuit(
         "baselines": [_curve(c) for c in beside],
         "seconds": time.perf_counter() - start,
     }
+
+
+def _alone(exact: Scores) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean falls over behaviors, and their standard errors where activations were drawn.
+
+    Draws of different prompts are independent.
+    """
+    mean = exact.values.mean(0)
+    if exact.errors is None:
+        return mean, None
+    return mean, np.sqrt((exact.errors**2).sum(0)) / len(exact.behaviors)
 
 
 def all_positions(model: Model, behaviors: Sequence[Behavior]) -> tuple[int, ...]:

@@ -115,12 +115,14 @@ def _rows(
     for rank, position in enumerate(scores.top(row, limit), start=1):
         cause = scores.causes[int(position)]
         score = float(scores.values[row, position])
+        drawn = {} if scores.errors is None else {"error": float(scores.errors[row, position])}
         rows.append(
             {
                 **_row_head(found, scores, rank),
                 "cause": _cause(subject, cause, behavior),
                 "score": score,
                 "predicted": score if scores.unit == "nats" else None,
+                **drawn,
                 **_tested(verdicts.get(cause.id)),
             }
         )

@@ -7,7 +7,7 @@ from typing import Any
 from whence.core.markup import Markup, join, tag
 from whence.core.page import figures, html_page, page_top, section, table
 from whence.core.plot import STYLE, Axis, Series, plot
-from whence.explain.reading import Record
+from whence.explain.reading import Record, nats
 from whence.explain.report.parts import number
 
 _COLUMN, _ROW, _MARGIN = 64, 74, 46
@@ -107,12 +107,22 @@ def _plot(record: dict[str, Any]) -> Markup:
 
 def _members(members: list[dict[str, Any]], of: str) -> Markup:
     names = (of.removesuffix("s"), "predicted", "measured alone", "most seen in the circuit")
-    keys = ("predicted", "measured", "needed")
     rows = [
-        [tag("code", member["id"]), *(number(member[key], sign=True) for key in keys)]
+        [
+            tag("code", member["id"]),
+            number(member["predicted"], sign=True),
+            _measured(member),
+            number(member["needed"], sign=True),
+        ]
         for member in members
     ]
     return table(names, rows)
+
+
+def _measured(member: dict[str, Any]) -> Markup:
+    """A measured fall, with its standard error where activations were drawn."""
+    told, error = number(member["measured"], sign=True), member.get("measured_error")
+    return told if error is None else tag("span", told, f" ± {nats(error)}")
 
 
 def draw(edges: list[dict[str, Any]]) -> Markup:
