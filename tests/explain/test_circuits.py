@@ -18,7 +18,7 @@ from whence.explain import (
     routes_page,
 )
 from whence.explain.circuits import all_positions
-from whence.explain.report.circuit import draw
+from whence.explain.report.circuit import circuit_section, draw
 from whence.interventions import Components
 from whence.worlds import induction
 
@@ -61,6 +61,14 @@ def test_the_page_shows_every_edge(record):
         assert edge["id"].replace(">", "&gt;") in page
     assert "Which edges carry this?" in page
     assert "<script" not in page
+
+
+@pytest.mark.parametrize(("nothing", "told"), [(0.0, True), (1.9, False), (6.5, False)])
+def test_no_share_is_told_of_what_cutting_everything_does_not_take(record, nothing, told):
+    values = {"everything": 2.0, "circuit": 1.5, "nothing": nothing}
+    record = {**record, "values": values, "faithfulness": (1.5 - nothing) / (2.0 - nothing)}
+    assert ("survives" in circuit_page(record)) is told
+    assert ("No share" in str(circuit_section({"circuit": record}))) is not told
 
 
 def test_every_end_of_an_edge_is_drawn():

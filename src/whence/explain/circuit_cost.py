@@ -74,35 +74,41 @@ def circuit_cost(model: Model, behaviors: Sequence[Behavior], plan: Plan) -> Cir
 def with_circuit(
     plan: Plan, subject: Subject, behaviors: Sequence[Behavior], memory: int | None
 ) -> tuple[Plan, str]:
-    """The plan with circuits decided on, and why; what was asked for stays.
+    """The plan with circuits decided on, and what is said of it; what was asked for stays.
+
+    What is said depends on the decision and the cost, not on who decided: a plan that is handed
+    in again gives the same record.
 
     Args:
         plan: with `circuit` None where the cost decides.
         subject: the model.
         behaviors: each with a target.
         memory: bytes beyond the parameters; edges need more than components do.
+
+    Raises:
+        ModelError: a circuit is asked for, and the model has no edges.
+        PlanError: a circuit is asked for, and the memory does not do for one row.
     """
     if "component" not in plan.by:
         return replace(plan, circuit=bool(plan.circuit)), ""
-    if plan.circuit is not None:
-        return plan, "circuit: looked for, as asked" if plan.circuit else ""
     try:
         cost = circuit_cost(subject.model, behaviors, plan)
         sweep_within(subject.model, behaviors, memory, edges=True)
-    except ModelError as error:
-        return replace(plan, circuit=False), f"circuit: left out, there are no edges ({error})"
-    except PlanError as error:
-        return replace(plan, circuit=False), f"circuit: left out, edges need more memory ({error})"
+    except (ModelError, PlanError) as error:
+        if plan.circuit:
+            raise
+        why = "there are no edges" if isinstance(error, ModelError) else "edges need more memory"
+        return replace(plan, circuit=False), f"circuit: left out, {why} ({error})"
+    dear = ""
     if cost.edges > plan.most_exact:
-        why = f"each edge alone would take {cost.edges:,}, more than {plan.most_exact:,}"
+        dear = f"; each edge alone would take {cost.edges:,}, more than {plan.most_exact:,}"
     elif cost.operations > CHEAP_OPERATIONS:
-        why = f"more operations than {CHEAP_OPERATIONS:.0e}"
-    else:
-        return replace(plan, circuit=True), f"circuit: looked for, since it is cheap: {cost}"
-    return (
-        replace(plan, circuit=False),
-        f"circuit: left out, it would take {cost}; {why} (--circuit looks for it all the same)",
-    )
+        dear = f"; more operations than {CHEAP_OPERATIONS:.0e}"
+    looked_for = not dear if plan.circuit is None else plan.circuit
+    decided = replace(plan, circuit=looked_for)
+    if looked_for:
+        return decided, f"circuit: looked for: {cost}{dear}"
+    return decided, f"circuit: left out, it would take {cost}{dear} (--circuit looks for it)"
 
 
 def circuit_of(

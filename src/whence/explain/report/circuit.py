@@ -12,6 +12,7 @@ from whence.explain.report.parts import number
 
 _COLUMN, _ROW, _MARGIN = 64, 74, 46
 _DRAWN = 60  # edges in the drawing, the strongest
+_TOLD = 0.5  # share of a behavior that cutting everything takes at least where shares are told
 
 _OWN = """
 .graph { overflow-x: auto; margin: 0 0 1rem; }
@@ -24,8 +25,9 @@ def circuit_page(record: dict[str, Any]) -> str:
     values = record["values"]
     first, of = record["behaviors"][0], record["of"]
     away = "all edges cut" if of == "edges" else "all of them replaced"
+    share = _survives(record)
     facts = [
-        (f"{record['faithfulness']:.0%}", "of the behavior survives in the circuit alone"),
+        *([(share, "of the behavior survives in the circuit alone")] if share else []),
         (f"{len(record['members'])} of {record['causes_in_all']}", of),
         (f"{values['everything']:+.2f}", "nats, the whole model"),
         (f"{values['circuit']:+.2f}", "nats, the circuit alone"),
@@ -62,13 +64,27 @@ def circuit_section(record: Record) -> Markup | None:
     found = record.get("circuit")
     if not found:
         return None
+    values, share = found["values"], _survives(found)
+    survives = f"{share} of the behavior survives" if share else "No share can be told"
     said = (
-        f"{found['faithfulness']:.0%} of the behavior survives in these {len(found['members'])} of "
-        f"{found['causes_in_all']} edges with all others cut "
-        f"({found['intervention']['removal']}); they were ordered by {found['method']}: "
-        f"{found['why']}."
+        f"{survives} in these {len(found['members'])} of {found['causes_in_all']} edges with all "
+        f"others cut ({found['intervention']['removal']}): {nats(values['circuit'])} nats, where "
+        f"the whole model has {nats(values['everything'])} and {nats(values['nothing'])} are left "
+        f"with every edge cut. They were ordered by {found['method']}: {found['why']}."
     )
     return join(graph_section(found["members"]), tag("p", said, class_="note"))
+
+
+def _survives(record: Record) -> str:
+    """Faithfulness as a share of what cutting everything takes; nothing where that says nothing.
+
+    It does not where everything cut takes little of a behavior, or even raises it: the output
+    layer alone may prefer the target, as a frequent word.
+    """
+    whole, left = record["values"]["everything"], record["values"]["nothing"]
+    fall = whole - left
+    told = abs(fall) >= _TOLD * abs(whole) and (fall > 0 or whole < 0)
+    return f"{record['faithfulness']:.0%}" if told else ""
 
 
 def graph_section(members: list[dict[str, Any]]) -> Markup:
