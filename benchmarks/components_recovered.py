@@ -257,14 +257,14 @@ def table(found: Sequence[dict[str, Any]]) -> str:
 
 
 def _cell(own: Sequence[dict[str, Any]]) -> str:
-    """Share found and the lowest; or CPR, CMD and likeness, "(chance)" if a lead may be none."""
+    """Share found and the lowest; or CPR, CMD and likeness, "(not ahead)" if a lead may be none."""
     if not own:
         return ""
     if "cpr" in own[0]:
         cpr, cmd = (np.mean([r[area] for r in own]) for area in ("cpr", "cmd"))
         if "likeness" not in own[0]:
             return f"{cpr:.2f}, {cmd:.2f}"
-        sure = "" if all(r["ahead"][0] > 0 for r in own) else " (chance)"
+        sure = "" if all(r["ahead"][0] > 0 for r in own) else " (not ahead)"
         return f"{cpr:.2f}, {cmd:.2f}; {np.mean([r['likeness'] for r in own]):.2f}{sure}"
     found = [r["found"] for r in own]
     mean, lowest = np.mean(found), min(found)

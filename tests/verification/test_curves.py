@@ -175,3 +175,14 @@ def test_a_circuit_needs_members():
         circuit(world, world.behaviors, [])
     with pytest.raises(InterventionError, match="no such"):
         circuit(world, world.behaviors, ["no such"])
+
+
+def test_behaviors_that_oppose_their_causes_do_not_cancel_the_others():
+    """Two behaviors, one with all signs turned: of the sum of changes nothing would be left."""
+    effects = np.array([[4.0, 2.0, 1.0, 1.0], [-3.0, -2.0, -1.5, -1.0]])
+    world, sizes = LinearWorld(effects), [0.25, 1.0]
+    given = scores(world, np.tile(effects[0], (2, 1)))
+    absolute = curve(given, world, sizes=sizes, absolute=True)
+    np.testing.assert_allclose(absolute.faithfulness, [(4 - 3) / 15.5, (8 - 7.5) / 15.5])
+    as_in_mib = curve(given, world, sizes=sizes)
+    np.testing.assert_allclose(as_in_mib.faithfulness, [(4 - 3) / 0.5, 1.0])

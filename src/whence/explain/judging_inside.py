@@ -88,7 +88,7 @@ def judge_components(
         [_drawn(components, behaviors, settings)],
         chosen,
         (lambda model: [components.on(model)], None if before is None else [before]),
-        lambda scores: curve(scores[0], components),
+        lambda scores: curve(scores[0], components, absolute=True),
         settings,
     )
     rises = loss_rises(found.rows, components, settings)

@@ -207,6 +207,7 @@ def curve(
     sizes: Sequence[float] = SIZES,
     order: Order = "score",
     shared: bool = True,
+    absolute: bool = False,
 ) -> Curve:
     """Keep and remove the first causes of an order, at growing sizes.
 
@@ -217,6 +218,8 @@ def curve(
         order: by score, supporters first (CPR), or by its magnitude (CMD).
         shared: one order for all behaviors, by the mean of their scores: the circuit of a task.
             Otherwise each behavior has its own.
+        absolute: with a shared order, scale by the sum of absolute changes; for behaviors that
+            are not of one task, some of which the causes may oppose. Otherwise as in MIB.
 
     Raises:
         MethodError: other causes; sizes outside (0, 1] or not ascending; removing everything
@@ -228,7 +231,7 @@ def curve(
         table = _table(scores, order)
         counts = _counts(share, len(scores.causes))
         found = _measured(table.mean(0), counts, intervention, scores.behaviors)
-        return _curve(scores.method, share, counts, found)
+        return _curve(scores.method, share, counts, found, absolute=absolute)
     return pooled_curve([(scores, intervention)], sizes=sizes, order=order)
 
 
