@@ -3,7 +3,8 @@
     python benchmarks/documents_judged.py --setting world --folder DIR --shares 0.005,0.01,0.02
 
 Reads what `documents_scored.py`, `documents_bank.py` and the peers' scripts left in the folder;
-prints JSON, and with --markdown a table. A datamodel of the bank is fitted here, cross-fitted.
+prints JSON, and with --markdown a table. Methods that were scored for fewer behaviors than are
+asked about (--behaviors) are left out. A datamodel of the bank is fitted here, cross-fitted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from documents_settings import Setting, options, setting
 
-from whence.core import Cost, Coverage, Scores
+from whence.core import Behavior, Cost, Coverage, Scores
 from whence.core.errors import DamagedError
 from whence.core.records import write_json
 from whence.explain import JudgeSettings, judge_documents
@@ -34,14 +35,14 @@ def main() -> None:
     found = setting(chosen.setting, chosen.recipe, chosen.folder, chosen.size)
     name = f"{chosen.setting}-{chosen.recipe}"
     bank = open_bank(chosen.folder / f"{name}-bank", found.run, workers=1)
-    ours = saved(chosen.folder / f"{name}-scores")
-    blind = {s.method: s for s in saved(chosen.folder / f"{name}-blind-scores")}
-    theirs = [peer(p, found, bank) for p in peers(chosen.folder / f"{name}-handoff")]
+    asked = found.behaviors[: chosen.behaviors]
+    ours = about(asked, saved(chosen.folder / f"{name}-scores"))
+    blind = {s.method: s for s in about(asked, saved(chosen.folder / f"{name}-blind-scores"))}
+    theirs = about(asked, [peer(p, found, bank) for p in peers(chosen.folder / f"{name}-handoff")])
     if chosen.given:
         ours, theirs = (
             [s for s in some if s.method in chosen.given.split(",")] for some in (ours, theirs)
         )
-    asked = found.behaviors[: chosen.behaviors]
     settings = JudgeSettings(shares=tuple(float(s) for s in chosen.shares.split(",") if s))
     judged = judge_documents(
         bank,
@@ -69,6 +70,11 @@ def saved(folder: Path) -> list[Scores]:
     if not folder.exists():
         return []
     return [Scores.load(p) for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
+
+
+def about(asked: tuple[Behavior, ...], made: list[Scores]) -> list[Scores]:
+    """Those that were scored for all of these behaviors; a dear method may have been for fewer."""
+    return [scores for scores in made if set(asked) <= set(scores.behaviors)]
 
 
 def peers(folder: Path) -> list[Path]:
