@@ -81,6 +81,7 @@ PUBLIC = {
         "panel_of",
         "permutation_shapley",
         "random_order",
+        "rows_of_run",
         "sentences",
         "sign_flip_p_values",
         "smooth_grad",

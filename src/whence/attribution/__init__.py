@@ -76,6 +76,7 @@ from whence.attribution.routes import Route, Routes, information_flow, informati
 from whence.attribution.row_gradients import RowGradients
 from whence.attribution.shapley import exact_shapley, kernel_shapley, permutation_shapley
 from whence.attribution.similarity import gradient_similarity
+from whence.attribution.streaming import rows_of_run
 from whence.attribution.through_run import (
     through_run,
     through_run_by_part,
@@ -137,6 +138,7 @@ __all__ = [
     "panel_of",
     "permutation_shapley",
     "random_order",
+    "rows_of_run",
     "sentences",
     "sign_flip_p_values",
     "smooth_grad",

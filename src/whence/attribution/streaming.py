@@ -23,6 +23,10 @@ from whence.corpus import Corpus
 from whence.models import Model
 from whence.training import Batch, Run, document_batches, pieces, token_losses
 
+# More tokens at once run slower on a CPU, whose caches the logits then no longer fit; fewer pay
+# for more calls.
+_BATCH_TOKENS = 2048
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Stream:
@@ -120,6 +124,11 @@ def sample_of(stream: Stream, count: int | None, seed: int, purpose: str) -> Str
 def stream_of_run(run: Run, rows: int, documents: Int[np.ndarray, " document"]) -> Stream:
     """Documents of a run, cut and called as its training did."""
     return Stream(run.corpus(), documents, run.recipe.context, rows, run.plan.packed)
+
+
+def rows_of_run(run: Run) -> int:
+    """Pieces a batch with which documents of a run go past a model fastest."""
+    return max(1, _BATCH_TOKENS // run.recipe.context)
 
 
 def document_products(

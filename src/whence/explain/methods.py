@@ -36,6 +36,7 @@ from whence.attribution import (
     lime,
     permutation_shapley,
     random_order,
+    rows_of_run,
     sentences,
     smooth_grad,
     source,
@@ -92,7 +93,7 @@ def _influence(score: Callable[..., Scores]) -> Method:
 
     def scored(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
         d = _documents(causes)
-        settings = InfluenceSettings(context=d.run.recipe.context)
+        settings = InfluenceSettings.of_run(d.run)
         return score(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
 
     return Method(scored)
@@ -100,20 +101,19 @@ def _influence(score: Callable[..., Scores]) -> Method:
 
 def _source(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
     d = _documents(causes)
-    settings = InfluenceSettings(context=d.run.recipe.context)
-    return source(d, behaviors, settings=settings)
+    return source(d, behaviors, settings=InfluenceSettings.of_run(d.run))
 
 
 def _trak(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
     d = _documents(causes)
-    settings = TrakSettings(context=d.run.recipe.context)
+    settings = TrakSettings.of_run(d.run)
     return trak(d.run.model(), d.corpus, behaviors, causes=d.causes, settings=settings)
 
 
 def _trak_checkpoints(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
     d = _documents(causes)
     trained = spread([c for c in d.run.checkpoints if c.step > 0], _CHECKPOINTS)
-    settings = TrakSettings(context=d.run.recipe.context)
+    settings = TrakSettings.of_run(d.run)
     models = [d.run.model(checkpoint.step) for checkpoint in trained]
     found = trak(models, d.corpus, behaviors, causes=d.causes, settings=settings)
     return replace(found, method="trak-checkpoints")
@@ -142,8 +142,16 @@ def _plain_tracin(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Sco
 
 
 def _similarity(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:
-    d, context = _documents(causes), _documents(causes).run.recipe.context
-    return gradient_similarity(d.run.model(), d.corpus, behaviors, causes=d.causes, context=context)
+    d = _documents(causes)
+    return gradient_similarity(
+        d.run.model(),
+        d.corpus,
+        behaviors,
+        causes=d.causes,
+        context=d.run.recipe.context,
+        rows=rows_of_run(d.run),
+        masked=d.run.plan.packed,
+    )
 
 
 def _embedding(causes: Causes, behaviors: Sequence[Behavior], _: Keep) -> Scores:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeGuard
 
-from whence.attribution import spread
+from whence.attribution import rows_of_run, spread
 from whence.core import KINDS, Kind
 from whence.core.errors import PlanError
 from whence.explain.calibration import load_slopes
@@ -40,8 +40,6 @@ _MOST_CHECKPOINTS = 5
 _EMBEDDING_SHARE = 0.05
 # One checkpoint's scores cost about this many forward-backward passes over the corpus.
 _SCORING_PASSES = 1.5
-# More tokens at once run slower on a CPU: the logits no longer fit its caches.
-_BATCH_TOKENS = 2048
 # The derivative through the run, in trainings: once, and for each further behavior.
 _THROUGH_RUN = (2.6, 1.2)
 
@@ -275,7 +273,7 @@ def fit(
         embedding=embedding,
         tested=tested,
         slopes=tuple(sorted(load_slopes(run).items())),
-        rows=max(1, _BATCH_TOKENS // run.recipe.context),
+        rows=rows_of_run(run),
     )
     return found, replace(estimate(found, run, behaviors, workers), why=why)
 

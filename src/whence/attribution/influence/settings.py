@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from whence.attribution.streaming import rows_of_run
 from whence.core.errors import MethodError
 from whence.training import Run
 
@@ -53,7 +54,8 @@ class InfluenceSettings:
     @classmethod
     def of_run(cls, run: Run, **others: Any) -> InfluenceSettings:
         """Settings that cut documents and call the model as a run's training did."""
-        return cls(context=run.recipe.context, masked=run.plan.packed, **others)
+        own = {"context": run.recipe.context, "masked": run.plan.packed, "rows": rows_of_run(run)}
+        return cls(**{**own, **others})
 
     def to_json(self) -> dict[str, Any]:
         """The record of what can change the numbers."""

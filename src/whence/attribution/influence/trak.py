@@ -39,7 +39,13 @@ from whence.attribution.gradients import behavior_gradients
 from whence.attribution.influence.ekfac import coverage_of
 from whence.attribution.influence.labels import uniform
 from whence.attribution.layer_gradients import taking_row_gradients, uses_of
-from whence.attribution.streaming import Stream, document_products, member_sums, stream_of
+from whence.attribution.streaming import (
+    Stream,
+    document_products,
+    member_sums,
+    rows_of_run,
+    stream_of,
+)
 from whence.core import Behavior, Cause, Cost, Scores
 from whence.core.errors import MethodError
 from whence.core.progress import Bar, bar
@@ -87,7 +93,8 @@ class TrakSettings:
     @classmethod
     def of_run(cls, run: Run, **others: Any) -> TrakSettings:
         """Settings that cut documents and call the model as a run's training did."""
-        return cls(context=run.recipe.context, masked=run.plan.packed, **others)
+        own = {"context": run.recipe.context, "masked": run.plan.packed, "rows": rows_of_run(run)}
+        return cls(**{**own, **others})
 
 
 @dataclass(eq=False, slots=True)
