@@ -84,6 +84,7 @@ MISTAKES = [
     ["memorization", "nowhere", "--steps", "all"],
     ["scores", "nowhere", "--run", "r", "--behaviors", "b.jsonl", "-o", "s"],
     ["bank", "nowhere", "-o", "b", "--engine", "cloud"],
+    ["judge", "nowhere", "--by", "components", "-o", "judged.pdf"],
     ["explain", "nowhere", "a prompt"],
     ["explain", "nowhere"],
     ["explain", "nowhere", "a prompt", "--target", ""],

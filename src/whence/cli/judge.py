@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whence.cli.output import console_for
+from whence.cli.output import check_output, console_for, save
 from whence.core.errors import BehaviorError, MethodError
-from whence.core.records import canonical, write_json
+from whence.core.records import canonical
 
 if TYPE_CHECKING:
     from whence.core import Behavior, Scores
@@ -73,9 +73,11 @@ def judge(
     encoder: Annotated[
         str | None, typer.Option(help="Also judge this sentence encoder, a folder or a name.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="record.json")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="page.html or record.json.")
+    ] = None,
     page: Annotated[
-        Path | None, typer.Option(help="An HTML file: the table, and scores against cost.")
+        Path | None, typer.Option(help="page.html, where --output is a record.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record.")] = False,
 ) -> None:
@@ -105,16 +107,16 @@ def judge(
         cascade=cascade,
     )
     named = None if methods is None else methods.split(",")
+    places = [place for place in (output, page) if place is not None]
+    for place in places:
+        check_output(place)
     if by == "documents":
         found = _documents(run, bank, behaviors, named, scores or [], truth, workers, settings)
     else:
         cut = (unit, removal, replacement)
         found = _inside(run, by, behaviors, named, settings, cut, memory)
-    if output is not None:
-        write_json(output, found.to_json())
-        typer.echo(f"written: {output}", err=True)
-    if page is not None:
-        _write_page(page, found)
+    for place in places:
+        save(found.to_json(), place, _page)
     if as_json:
         typer.echo(canonical(found.to_json()).decode())
     else:
@@ -158,14 +160,11 @@ def _documents(
     return judge_documents(bank, asked, methods, given=given, truth=known, settings=settings)
 
 
-def _write_page(path: Path, found: Judgement) -> None:
-    from whence.core.records import write_bytes
+def _page(record: dict[str, Any]) -> str:
     from whence.explain.judged_page import judged_page
     from whence.explain.judgement import BASELINES, TOKEN_BASELINES
 
-    look_ups = (*BASELINES, *TOKEN_BASELINES)
-    write_bytes(path, judged_page(found.to_json(), look_ups).encode())
-    typer.echo(f"written: {path}", err=True)
+    return judged_page(record, (*BASELINES, *TOKEN_BASELINES))
 
 
 def _inside(
