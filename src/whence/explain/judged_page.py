@@ -115,7 +115,9 @@ def _curves(rows: Sequence[Record], record: Record, which: str, words: str) -> M
 
 
 def _line(name: str, found: Record, which: str) -> Series:
-    return _fall(name, list(zip(found["sizes"], found[which], strict=True)))
+    # With all causes every order ends at the same place, and there the names would hide it.
+    points = zip(found["sizes"], found[which], strict=True)
+    return _fall(name, [(size, value) for size, value in points if size < 1])
 
 
 def _over(row: Record, area: str) -> str:
