@@ -12,7 +12,7 @@ from whence.explain.report.parts import number
 
 _COLUMN, _ROW, _MARGIN = 64, 74, 46
 _DRAWN = 60  # edges in the drawing, the strongest
-_TOLD = 0.5  # share of a behavior that cutting everything takes at least where shares are told
+_TOLD = 0.1  # share of a behavior that cutting everything takes at least where shares are told
 
 _OWN = """
 .graph { overflow-x: auto; margin: 0 0 1rem; }
