@@ -129,19 +129,23 @@ def weighed_batch(
         context: tokens a row.
         packed: whether rows hold several pieces.
     """
-    here = np.flatnonzero(weighs[order.document])
-    wanted = order.pieces.take(here)
+    wanted = order.pieces.take(np.flatnonzero(weighs[order.document]))
+    kept = _laid_out(wanted, context, packed=packed)
+    if not len(kept) or kept.row.max() >= order.row.max():
+        return make_batch(corpus, order, packed=packed)
+    missing = int((order.pieces.lengths - 1).sum() - (wanted.lengths - 1).sum())
+    return make_batch(corpus, kept, packed=packed, left_out=missing)
+
+
+def _laid_out(wanted: Pieces, context: int, *, packed: bool) -> Order:
+    """A place in rows for every piece, of no step."""
     row, column = np.arange(len(wanted)), np.zeros(len(wanted), dtype=np.int64)
     if packed and len(wanted):
         row, column = pack(wanted.lengths, context)
-    if not len(wanted) or row.max() >= order.row.max():
-        return make_batch(corpus, order, packed=packed)
     by_place = np.lexsort((column, row))
-    wanted = wanted.take(by_place)
-    places = (row[by_place], column[by_place])
-    kept = Order(order.step[here], *places, wanted.document, wanted.start, wanted.stop)
-    missing = int((order.pieces.lengths - 1).sum() - (wanted.lengths - 1).sum())
-    return make_batch(corpus, kept, packed=packed, left_out=missing)
+    found = wanted.take(by_place)
+    places = (np.zeros(len(found), dtype=np.int64), row[by_place], column[by_place])
+    return Order(*places, found.document, found.start, found.stop)
 
 
 def separating_mask(batch: Batch, dtype: torch.dtype) -> Float[Tensor, "row 1 position position"]:
@@ -183,15 +187,9 @@ def piece_batches(
     corpus: Documents, wanted: Pieces, context: int, *, rows: int, packed: bool
 ) -> Iterator[Batch]:
     """Batches that hold given pieces once each; see `document_batches`."""
-    row, column = np.arange(len(wanted)), np.zeros(len(wanted), dtype=np.int64)
-    if packed and len(wanted):
-        row, column = pack(wanted.lengths, context)
-    by_place = np.lexsort((column, row))
-    row, column, wanted = row[by_place], column[by_place], wanted.take(by_place)
-    for first in range(0, int(row.max(initial=-1)) + 1, rows):
-        chosen = slice(*np.searchsorted(row, [first, first + rows]))
-        part = wanted.take(np.arange(chosen.start, chosen.stop))
-        entries = (row[chosen] - first, column[chosen], part.document, part.start, part.stop)
-        yield make_batch(
-            corpus, Order(np.zeros(len(part), dtype=np.int64), *entries), packed=packed
-        )
+    laid = _laid_out(wanted, context, packed=packed)
+    for first in range(0, int(laid.row.max(initial=-1)) + 1, rows):
+        chosen = np.arange(*np.searchsorted(laid.row, [first, first + rows]))
+        part = laid.pieces.take(chosen)
+        entries = (laid.row[chosen] - first, laid.column[chosen], part.document, part.start)
+        yield make_batch(corpus, Order(laid.step[chosen], *entries, part.stop), packed=packed)
